@@ -1,0 +1,1 @@
+//! The habits every management endpoint shares: problems, pages, ETags, idempotency, permissions, OpenAPI.

@@ -1,0 +1,1 @@
+//! Answers again what was answered before.

@@ -1,0 +1,1 @@
+//! Embedded or external PostgreSQL: pools, migrations, tenant transactions, test databases.

@@ -1,0 +1,1 @@
+//! Text to a unit vector, on this machine.

@@ -1,0 +1,2 @@
+//! The binary flowpilot, and the path of an AI request.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Quotas, prices, journal, ledger, roll-ups and finance reports.

@@ -1,0 +1,1 @@
+//! Workflows, executions, connectors, documents, notifications and alerts.

@@ -1,0 +1,2 @@
+//! The repository's own tasks: check, prepare, openapi, test-external.
+fn main() {}
