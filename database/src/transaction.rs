@@ -275,18 +275,16 @@ mod tests {
     fn a_body_may_borrow_and_the_transaction_may_be_spawned() {
         fn assert_spawnable<T: Send>(_: &T) {}
 
-        async fn rename(database: Database, organization: Id<Organization>) -> Result<(), Error> {
-            let name = String::from("Research");
-            let name = name.as_str();
-            let body = |tx: &mut TenantTransaction<'_>| tx.organization().to_string() + name;
+        async fn greet(database: Database, id: Id<Organization>) -> Result<String, Error> {
+            let greeting = String::from("hello");
+            let greeting = greeting.as_str();
             database
-                .tenant("test: rename", Bulkhead::Hot, organization, |tx| {
-                    Box::pin(async move { Ok(drop(body(tx))) })
+                .tenant("test: greet", Bulkhead::Hot, id, |tx| {
+                    Box::pin(async move { Ok(format!("{greeting} {}", tx.organization())) })
                 })
                 .await
         }
 
-        let never = |database, organization| assert_spawnable(&rename(database, organization));
-        drop(never);
+        let _checked_by_the_compiler = |database, id| assert_spawnable(&greet(database, id));
     }
 }
