@@ -1,1 +1,24 @@
-//! Quotas, prices, journal, ledger, roll-ups and finance reports.
+//! Quotas, prices, journal, ledger, roll-ups and finance reports: every token and every micro-dollar, booked once.
+//!
+//! # The life of a booking
+//! 1. [`quota`]: one API call and the estimate of the tokens are taken from local leases.
+//! 2. [`journal`]: the INTENT is written before the provider is called; it survives `kill -9`.
+//! 3. The answer is streamed; at its end [`journal::Pending::settle`] prices the usage and appends the SETTLE,
+//!    which is fsynced (group commit) before the last byte goes out.
+//! 4. The shipper carries both to PostgreSQL: `ai_requests`, `usage_events`, totals, roll-ups and quotas, in one transaction,
+//!    with totals taken only from the rows that were really inserted. Replaying the journal therefore changes nothing.
+//! 5. [`price`] says what tokens cost; reports read the roll-ups.
+//!
+//! # Adding a price
+//! `config/prices.toml`: model, effective_from, prices per million tokens, source. Nothing here changes.
+
+#![deny(clippy::float_arithmetic)]
+
+pub mod journal;
+pub mod price;
+pub mod quota;
+pub mod record;
+
+pub use price::{Price, PriceBook};
+pub use quota::{CallPermit, Estimate, Refusal, Reservation, Resource};
+pub use record::{Failure, Held, Intent, Replay, Settlement};
