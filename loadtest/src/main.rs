@@ -1,2 +1,55 @@
-//! A mock provider with its own books, and a load generator; loopback only.
-fn main() {}
+//! The command line of the mock provider and the load generator.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use loadtest::output::{self, Verdict};
+use loadtest::provider;
+
+/// A mock provider with its own books, and a load generator; loopback only.
+///
+/// Every sub-command ends with one line of JSON on standard output, and exits 0 only when what it checks holds.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve as OpenAI and Gemini, with deterministic answers, until interrupted.
+    #[command(after_help = provider::HELP)]
+    Provider(provider::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(verdict) => verdict.into(),
+        Err(error) => {
+            output::note(&format!("loadtest: {error:#}"));
+            let failure = serde_json::json!({ "error": format!("{error:#}") });
+            let _ = output::json(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Provider(options) => runtime(options.threads)?.block_on(provider::run(options)),
+    }
+}
+
+/// One thread costs least; several are for when one does not keep up.
+fn runtime(threads: u16) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = match threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    Ok(builder
+        .worker_threads(threads.into())
+        .enable_all()
+        .build()?)
+}
