@@ -1,1 +1,4 @@
-//! People, organizations, roles, keys and audit.
+//! People, organizations, departments, keys and audit.
+
+pub mod keys;
+pub mod scopes;

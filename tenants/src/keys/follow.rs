@@ -1,0 +1,215 @@
+//! Keeps the keys in memory current: changes are written to a log by triggers, announced by
+//! NOTIFY, and read at once, or after a second when the announcement is lost.
+//!
+//! The log is read from the oldest transaction that was still running at the read before
+//! (`pg_snapshot_xmin`), not from the last row seen: a transaction that wrote its row earlier but
+//! commits later would otherwise be missed. What was seen already is recognised by its number.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use database::{Bulkhead, Database};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::{Keys, Options, store};
+
+/// The channel on which the triggers announce changes.
+const CHANNEL: &str = "flowpilot_keys";
+
+/// How long to wait before listening again after the connection failed.
+const LISTEN_RETRY: Duration = Duration::from_secs(1);
+
+/// Changes read at a time; when more have come together, everything is read anew.
+const CHANGES_MAX: usize = 1000;
+
+/// How often what is older than a day leaves the log.
+const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Wakes the follower.
+#[derive(Debug, Default)]
+pub(crate) struct Doorbell {
+    rung: Notify,
+    /// Announcements may have been lost: read everything.
+    reload: AtomicBool,
+}
+
+/// Turns notifications into rings of the doorbell.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    database: Database,
+    doorbell: Arc<Doorbell>,
+}
+
+/// Reads changes and applies them to memory.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    keys: Keys,
+    keys_max: usize,
+    refresh_interval: Duration,
+    doorbell: Arc<Doorbell>,
+    /// Changes of older transactions have all been seen.
+    horizon: i64,
+    /// The numbers of the changes at or after the horizon that were applied.
+    applied: HashSet<i64>,
+    failing: bool,
+}
+
+impl Listener {
+    pub(crate) fn new(database: Database, doorbell: Arc<Doorbell>) -> Self {
+        Self { database, doorbell }
+    }
+
+    /// Listens until it is stopped.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.listen_always()).await;
+    }
+
+    async fn listen_always(self) {
+        loop {
+            if let Err(error) = self.listen().await {
+                // Polling goes on meanwhile, and says so when that fails too.
+                tracing::debug!(error = &error as &dyn std::error::Error, "not listening");
+            }
+            tokio::time::sleep(LISTEN_RETRY).await;
+        }
+    }
+
+    /// Listens on one connection until it breaks.
+    async fn listen(&self) -> Result<(), database::Error> {
+        let mut listener = self.database.listen(&[CHANNEL]).await?;
+        self.doorbell.ring_for_reload();
+        while listener.try_recv().await?.is_some() {
+            self.doorbell.rung.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Doorbell {
+    fn ring_for_reload(&self) {
+        self.reload.store(true, Ordering::Release);
+        self.rung.notify_one();
+    }
+}
+
+impl Follower {
+    /// Reads all keys for the first time.
+    pub(crate) async fn start(keys: Keys, options: &Options) -> Result<Self, database::Error> {
+        let mut follower = Self {
+            keys,
+            keys_max: options.keys_in_memory_max,
+            refresh_interval: options.refresh_interval,
+            doorbell: Arc::default(),
+            horizon: 0,
+            applied: HashSet::new(),
+            failing: false,
+        };
+        follower.reload().await?;
+        Ok(follower)
+    }
+
+    pub(crate) fn doorbell(&self) -> Arc<Doorbell> {
+        self.doorbell.clone()
+    }
+
+    /// Follows the changes until it is stopped.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut refresh = interval(self.refresh_interval);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut prune = interval(PRUNE_INTERVAL);
+        let doorbell = self.doorbell.clone();
+        loop {
+            let turn = async {
+                tokio::select! {
+                    () = doorbell.rung.notified() => {}
+                    _ = refresh.tick() => {}
+                    _ = prune.tick() => self.prune().await,
+                }
+                self.follow().await;
+            };
+            if stop.run_until_cancelled(Box::pin(turn)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// One round; a failure is said once, and its end too.
+    async fn follow(&mut self) {
+        let result = if self.doorbell.reload.swap(false, Ordering::AcqRel) {
+            self.reload().await
+        } else {
+            self.catch_up().await
+        };
+        match result {
+            Ok(()) if self.failing => {
+                self.failing = false;
+                tracing::info!("keys follow the database again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.doorbell.reload.store(true, Ordering::Release);
+                if !self.failing {
+                    self.failing = true;
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "keys cannot follow the database; known keys go on working"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Reads everything anew.
+    async fn reload(&mut self) -> Result<(), database::Error> {
+        let database = &self.keys.shared.database;
+        let horizon = store::horizon(database).await?;
+        let known = store::list(database, self.keys_max).await?;
+        self.keys.shared.memory.replace_all(known);
+        self.horizon = horizon;
+        self.applied.clear();
+        self.keys.refreshed();
+        Ok(())
+    }
+
+    /// Applies what has changed since the last round.
+    async fn catch_up(&mut self) -> Result<(), database::Error> {
+        let database = self.keys.shared.database.clone();
+        let (horizon, changes) = store::changes(&database, self.horizon, CHANGES_MAX).await?;
+        if changes.len() > CHANGES_MAX {
+            return self.reload().await;
+        }
+        let seen = changes.iter().map(|change| change.number).collect();
+        let new: Vec<_> = changes
+            .into_iter()
+            .filter(|change| !self.applied.contains(&change.number))
+            .collect();
+
+        let hashes: Vec<_> = new.iter().filter_map(|change| change.hash).collect();
+        if !hashes.is_empty() {
+            let present = store::find(&database, Bulkhead::Workers, &hashes).await?;
+            self.keys.shared.memory.replace(&hashes, present);
+        }
+        let organizations = new.iter().filter(|change| change.hash.is_none());
+        let organizations: HashSet<_> = organizations.map(|change| change.organization).collect();
+        for organization in organizations {
+            let present = store::list_of(&database, organization, self.keys_max).await?;
+            let memory = &self.keys.shared.memory;
+            memory.replace_organization(organization, present);
+        }
+        self.horizon = horizon;
+        self.applied = seen;
+        self.keys.refreshed();
+        Ok(())
+    }
+
+    async fn prune(&self) {
+        if let Err(error) = store::prune(&self.keys.shared.database).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "old key changes could not be deleted");
+        }
+    }
+}
