@@ -1,0 +1,1 @@
+//! The shipped list, and lists that are refused.

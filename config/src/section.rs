@@ -1,0 +1,25 @@
+//! The sections of the configuration, one file each; a component receives its section and nothing else.
+
+mod auth;
+mod cache;
+mod database;
+mod limits;
+mod log;
+mod metering;
+mod models;
+mod privacy;
+mod provider;
+mod quota;
+mod server;
+
+pub use auth::Auth;
+pub use cache::{Cache, Mode as CacheMode};
+pub use database::{Database, Pool};
+pub use limits::Limits;
+pub use log::{Format as LogFormat, Log};
+pub use metering::{Durability, Metering, Unpriced};
+pub use models::{Models, Target};
+pub use privacy::{Privacy, PromptStorage};
+pub use provider::{Kind as ProviderKind, Provider};
+pub use quota::{NoQuota, Quota};
+pub use server::Server;
