@@ -18,7 +18,9 @@ pub mod journal;
 pub mod price;
 pub mod quota;
 pub mod record;
+pub mod text;
 
+pub use journal::Journal;
 pub use price::{Price, PriceBook};
 pub use quota::{CallPermit, Estimate, Refusal, Reservation, Resource};
 pub use record::{Failure, Held, Intent, Replay, Settlement};

@@ -1,0 +1,212 @@
+//! The journal's folder: segments named by their position, the lock, the node's identity and the watermark.
+//!
+//! A position is a byte offset in the endless journal; a segment file is named by the position of its first byte.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use thiserror::Error;
+use types::id::Node;
+use types::{Clock, Id};
+
+/// Ends the name of a segment.
+const SEGMENT_EXTENSION: &str = "journal";
+/// For the owner alone: the segments hold prompts.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
+/// Why the folder cannot be used.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the journal in {0} is in use by another process")]
+    Locked(PathBuf),
+    /// The file system says no.
+    #[error("the journal's folder cannot be read or written")]
+    Io(#[from] std::io::Error),
+    /// A record of a later version, or one that makes no sense although its checksum holds.
+    #[error("the journal in {0} holds a record this program cannot read")]
+    Unreadable(PathBuf, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The node's identity is no uuid.
+    #[error("{0} does not hold a uuid")]
+    NodeId(PathBuf),
+    /// The recovered settlements could not be written.
+    #[error("the journal in {0} cannot be written")]
+    Write(PathBuf, #[source] super::Error),
+}
+
+/// How far the journal has been carried into the database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Watermark {
+    /// Everything before it is settled and booked: reading begins here.
+    pub(crate) settled: u64,
+    /// Everything before it was read, and booked as far as it was settled.
+    pub(crate) read: u64,
+}
+
+/// The folder, locked.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    // Held open: the lock ends with it.
+    _lock: fs::File,
+}
+
+impl Folder {
+    /// Makes the folder where it is missing, and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(path)?;
+        let lock = options().create(true).open(path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+            Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The node's identity, made once.
+    pub(crate) fn node(&self, clock: &dyn Clock) -> Result<Id<Node>, OpenError> {
+        let path = self.path.join("node-id");
+        match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|_| OpenError::NodeId(path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let node = Id::new(clock);
+                self.replace("node-id", &format!("{node}\n"))?;
+                self.sync()?;
+                Ok(node)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The watermark; none where it is missing or unreadable, which only means that more is read again.
+    pub(crate) fn watermark(&self) -> Result<Option<Watermark>, std::io::Error> {
+        match fs::read_to_string(self.path.join("watermark")) {
+            Ok(text) => Ok(Watermark::parse(&text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces the watermark. Not synced: losing it means reading more again; but see [`Folder::sync_watermark`].
+    pub(crate) fn set_watermark(&self, watermark: Watermark) -> Result<(), std::io::Error> {
+        self.replace(
+            "watermark",
+            &format!("{} {}\n", watermark.settled, watermark.read),
+        )
+    }
+
+    /// Makes the watermark durable, which has to happen before segments are removed on its word.
+    pub(crate) fn sync_watermark(&self) -> Result<(), std::io::Error> {
+        fs::File::open(self.path.join("watermark"))?.sync_all()?;
+        self.sync()
+    }
+
+    /// The positions of all segments, ascending.
+    pub(crate) fn segments(&self) -> Result<Vec<u64>, std::io::Error> {
+        let mut starts = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            starts.extend(segment_start(&entry?.path()));
+        }
+        starts.sort_unstable();
+        Ok(starts)
+    }
+
+    pub(crate) fn segment_path(&self, start: u64) -> PathBuf {
+        self.path.join(format!("{start:020}.{SEGMENT_EXTENSION}"))
+    }
+
+    /// Makes a new, empty segment.
+    pub(crate) fn create_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
+        options().create_new(true).open(self.segment_path(start))
+    }
+
+    pub(crate) fn open_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
+        fs::File::open(self.segment_path(start))
+    }
+
+    pub(crate) fn remove_segment(&self, start: u64) -> Result<(), std::io::Error> {
+        fs::remove_file(self.segment_path(start))
+    }
+
+    /// Cuts a segment; what is cut off is kept beside it.
+    pub(crate) fn cut_segment(
+        &self,
+        start: u64,
+        length: u64,
+        tail: &[u8],
+        extension: &str,
+    ) -> Result<(), std::io::Error> {
+        let path = self.segment_path(start);
+        let mut kept = options()
+            .create(true)
+            .truncate(true)
+            .open(path.with_extension(extension))?;
+        kept.write_all(tail)?;
+        kept.sync_all()?;
+
+        let segment = options().open(path)?;
+        segment.set_len(length)?;
+        segment.sync_all()?;
+        self.sync()
+    }
+
+    /// Appends to a file of the folder that is not a segment, and syncs it.
+    pub(crate) fn append(&self, name: &str, bytes: &[u8]) -> Result<(), std::io::Error> {
+        let mut file = options()
+            .create(true)
+            .append(true)
+            .open(self.path.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Makes new names in the folder durable.
+    pub(crate) fn sync(&self) -> Result<(), std::io::Error> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+
+    /// Replaces a small file as a whole: a reader finds the old content or the new one.
+    fn replace(&self, name: &str, content: &str) -> Result<(), std::io::Error> {
+        let new = self.path.join(format!("{name}.new"));
+        let mut file = options().create(true).truncate(true).open(&new)?;
+        file.write_all(content.as_bytes())?;
+        fs::rename(new, self.path.join(name))
+    }
+}
+
+impl Watermark {
+    fn parse(text: &str) -> Option<Self> {
+        let (settled, read) = text.trim().split_once(' ')?;
+        Some(Self {
+            settled: settled.parse().ok()?,
+            read: read.parse().ok()?,
+        })
+    }
+}
+
+fn options() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).mode(FILE_MODE);
+    options
+}
+
+fn segment_start(path: &Path) -> Option<u64> {
+    if path.extension()? != SEGMENT_EXTENSION {
+        return None;
+    }
+    path.file_stem()?.to_str()?.parse().ok()
+}

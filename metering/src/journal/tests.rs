@@ -1,0 +1,395 @@
+//! The journal against kills, torn tails, damage, a full budget and impatient callers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use types::call::{Dialect, Endpoint};
+use types::id::Organization;
+use types::{Caller, Outcome, Permissions, Principal, SystemClock, TestClock, UsageSource};
+
+use super::*;
+use crate::quota::Estimate;
+
+fn options(folder: &Path) -> Options {
+    Options {
+        folder: folder.to_owned(),
+        durability: Durability::Fsync,
+        segment_bytes_max: 1024 * 1024,
+        journal_bytes_max: 64 * 1024 * 1024,
+    }
+}
+
+fn open(options: &Options) -> Journal {
+    Journal::open(options, Arc::new(SystemClock)).unwrap()
+}
+
+fn fixed<T>(number: u128) -> Id<T> {
+    Id::from_uuid(uuid::Uuid::from_u128(number))
+}
+
+fn caller() -> Caller {
+    Caller {
+        organization: fixed::<Organization>(1),
+        principal: Principal::Key {
+            id: fixed(2),
+            user: fixed(3),
+        },
+        permissions: Permissions::NONE,
+        department: None,
+    }
+}
+
+fn intent(number: u128) -> form::Intent {
+    form::Intent {
+        request_id: fixed(number),
+        attempt: 1,
+        caller: caller(),
+        workflow: None,
+        endpoint: Endpoint::Chat,
+        dialect: Dialect::Openai,
+        model: "default".to_owned(),
+        provider: "demo".to_owned(),
+        provider_model: "demo-1".to_owned(),
+        stream: true,
+        created_at: TestClock::at("2026-11-22T10:00:00Z").now(),
+        prompt_text: "Hello\0 there".to_owned(),
+        temperature: Some("0.7".to_owned()),
+        estimate: Estimate {
+            input_tokens_max: 20,
+            output_tokens_max: 100,
+        },
+        price: None,
+        cache_status: Some("miss".to_owned()),
+        tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
+    }
+}
+
+fn settlement() -> form::Settlement {
+    form::Settlement {
+        outcome: Outcome::Completed,
+        usage: Usage {
+            input_tokens: 12,
+            output_tokens: 30,
+            ..Usage::default()
+        },
+        usage_source: UsageSource::Provider,
+        latency: Duration::from_millis(250),
+        time_to_first_token: Some(Duration::from_millis(40)),
+        completion_text: Some("Hi".to_owned()),
+        failure: None,
+        provider_model: None,
+        completed_at: TestClock::at("2026-11-22T10:00:01Z").now(),
+        last_attempt: true,
+    }
+}
+
+fn read_all(journal: &Journal) -> Vec<Record> {
+    let mut reader = journal.reader();
+    let mut records = Vec::new();
+    loop {
+        let entries = reader.read().unwrap();
+        if entries.is_empty() {
+            return records;
+        }
+        records.extend(entries.into_iter().map(|entry| entry.record));
+    }
+}
+
+/// What another process would find after this one was killed now.
+fn killed(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        fs_err::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut paths: Vec<_> = fs_err::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "journal"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test]
+async fn an_intent_that_was_acknowledged_survives_a_kill_and_is_settled_as_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    let pending = journal
+        .intend(intent(7), form::Held::default())
+        .await
+        .unwrap();
+
+    let after = killed(folder.path());
+    let reopened = tokio::task::spawn_blocking({
+        let options = options(after.path());
+        move || open(&options)
+    });
+    let records = read_all(&reopened.await.unwrap());
+
+    let [Record::Intent(found), Record::Settle(settle)] = records.as_slice() else {
+        panic!("{records:?}");
+    };
+    assert_eq!(found.subject.prompt_text, "Hello there");
+    assert_eq!(settle.request_id, found.subject.request_id);
+    assert_eq!(settle.usage_source, "unknown");
+    assert_eq!((settle.tokens.input, settle.tokens.output), (20, 0));
+    drop(pending);
+}
+
+#[tokio::test]
+async fn a_settlement_is_in_the_files_before_it_is_called_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    let pending = journal
+        .intend(intent(7), form::Held::default())
+        .await
+        .unwrap();
+    pending.settle(settlement()).unwrap().await.unwrap();
+
+    let after = killed(folder.path());
+    let reopened = open(&options(after.path()));
+    let records = read_all(&reopened);
+
+    let [Record::Intent(_), Record::Settle(settle)] = records.as_slice() else {
+        panic!("{records:?}");
+    };
+    assert_eq!(settle.outcome, "completed");
+    assert_eq!(settle.usage_source, "provider");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_dropped_is_settled_as_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    drop(
+        journal
+            .intend(intent(7), form::Held::default())
+            .await
+            .unwrap(),
+    );
+    journal.close();
+
+    let records = read_all(&journal);
+    assert!(
+        matches!(records.as_slice(), [Record::Intent(_), Record::Settle(s)] if s.outcome == "unknown")
+    );
+}
+
+#[tokio::test]
+async fn a_wait_that_is_dropped_before_the_intent_is_written_books_nothing_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    let mut intend = Box::pin(journal.intend(intent(7), form::Held::default()));
+    let polled = futures_util::poll!(&mut intend);
+    drop(intend);
+    journal.close();
+
+    let records = read_all(&journal);
+    let settle = match records.as_slice() {
+        [Record::Intent(_), Record::Settle(settle)] => settle,
+        other => panic!("{other:?}"),
+    };
+    // Had the writer been faster than the poll, the provider might have been called.
+    if polled.is_pending() {
+        assert_eq!(settle.outcome, "cancelled");
+        assert_eq!(settle.tokens, Tokens::default());
+    }
+}
+
+#[tokio::test]
+async fn full_segments_are_left_behind_and_removed_once_shipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes_max: 600,
+        ..options(folder.path())
+    };
+    let journal = open(&options);
+    for number in 0..20 {
+        let pending = journal.intend(intent(number), form::Held::default());
+        let durable = pending.await.unwrap().settle(settlement()).unwrap();
+        durable.await.unwrap();
+    }
+    assert!(segments(folder.path()).len() > 3);
+    assert_eq!(read_all(&journal).len(), 40);
+
+    let end = journal.written();
+    journal
+        .set_watermark(Watermark {
+            settled: end,
+            read: end,
+        })
+        .unwrap();
+    assert_eq!(segments(folder.path()).len(), 1);
+
+    drop(journal);
+    let reopened = open_when_unlocked(&options);
+    assert_eq!(read_all(&reopened).len(), 0);
+}
+
+/// The lock of a journal in this process ends when its threads have.
+fn open_when_unlocked(options: &Options) -> Journal {
+    loop {
+        match Journal::open(options, Arc::new(SystemClock)) {
+            Ok(journal) => return journal,
+            Err(OpenError::Locked(_)) => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_new_intents_but_takes_every_settlement() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&Options {
+        journal_bytes_max: 1_000,
+        ..options(folder.path())
+    });
+    let mut pending = Vec::new();
+    let refused = loop {
+        match journal
+            .intend(intent(pending.len() as u128), form::Held::default())
+            .await
+        {
+            Ok(one) => pending.push(one),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, Error::Full);
+    assert!(!pending.is_empty());
+    for one in pending {
+        one.settle(settlement()).unwrap().await.unwrap();
+    }
+}
+
+#[test]
+fn two_processes_never_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let _journal = open(&options(folder.path()));
+    let second = Journal::open(&options(folder.path()), Arc::new(SystemClock));
+    assert!(matches!(second, Err(OpenError::Locked(_))));
+}
+
+#[tokio::test]
+async fn damage_in_an_older_segment_is_set_aside_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes_max: 600,
+        ..options(folder.path())
+    };
+    let journal = open(&options);
+    for number in 0..6 {
+        let pending = journal.intend(intent(number), form::Held::default());
+        let durable = pending.await.unwrap().settle(settlement()).unwrap();
+        durable.await.unwrap();
+    }
+    let after = killed(folder.path());
+    let first = segments(after.path()).remove(0);
+    let mut bytes = fs_err::read(&first).unwrap();
+    let middle = bytes.len() - 10;
+    bytes[middle] ^= 1;
+    fs_err::write(&first, bytes).unwrap();
+
+    let reopened = open(&Options {
+        folder: after.path().to_owned(),
+        ..options
+    });
+    let records = read_all(&reopened);
+
+    assert!(first.with_extension("corrupt").exists());
+    let settled = records
+        .iter()
+        .filter(|r| matches!(r, Record::Settle(_)))
+        .count();
+    let intents = records
+        .iter()
+        .filter(|r| matches!(r, Record::Intent(_)))
+        .count();
+    assert!(intents >= 5, "{intents}");
+    // What lost its settlement to the damage was settled as unknown; nothing is left open.
+    assert!(settled >= intents);
+}
+
+/// The bytes of version 1, as they were the day it was frozen. If this fails, old journals cannot be read: make a version 2.
+#[test]
+fn version_1_stays_readable() {
+    let golden = include_str!("golden-v1.txt");
+    let records = golden_records();
+    for (line, record) in golden.lines().zip(&records) {
+        assert_eq!(line, hex(record));
+    }
+    assert_eq!(golden.lines().count(), records.len());
+}
+
+fn golden_records() -> Vec<Record> {
+    let intent = Intent::new(intent(9), &form::Held::default(), Usd::ZERO);
+    let settle = Settle::new(
+        (fixed(9), 1),
+        settlement(),
+        Usd::new(rust_decimal::Decimal::new(1_234_567, 12)),
+    );
+    let replayed = Replayed {
+        subject: intent.subject.clone(),
+        completion_text: None,
+        saved_cost: Usd::new(rust_decimal::Decimal::new(5, 2)),
+        latency_ms: 3,
+    };
+    vec![
+        Record::Intent(intent),
+        Record::Settle(settle),
+        Record::Replayed(replayed),
+    ]
+}
+
+fn hex(record: &Record) -> String {
+    use std::fmt::Write as _;
+    let mut bytes = Vec::new();
+    record.encode(&mut bytes).unwrap();
+    assert_eq!(&Record::decode(&bytes).unwrap(), record);
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever byte the power fails at: every record whole before it is read, nothing else is, and the journal opens.
+    #[test]
+    fn a_file_cut_anywhere_yields_the_whole_records_before_the_cut(
+        texts in prop::collection::vec(".{0,40}", 1..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut frames = Vec::new();
+        let mut ends = Vec::new();
+        for (number, text) in texts.iter().enumerate() {
+            let mut one = intent(number as u128);
+            one.prompt_text.clone_from(text);
+            let record = Record::Intent(Intent::new(one, &form::Held::default(), Usd::ZERO));
+            encode(&record, &mut frames).unwrap();
+            ends.push(frames.len());
+        }
+        let cut = cut.index(frames.len() + 1);
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join(format!("{:020}.journal", 0)), &frames[..cut]).unwrap();
+
+        let records = read_all(&open(&options(folder.path())));
+
+        let whole = ends.iter().filter(|end| **end <= cut).count();
+        // Each whole intent, and the settlement that recovery appended for it.
+        prop_assert_eq!(records.len(), 2 * whole);
+        let prompts = records.iter().filter_map(|record| match record {
+            Record::Intent(intent) => Some(intent.subject.prompt_text.clone()),
+            _ => None,
+        });
+        let expected: Vec<_> = texts.iter().take(whole).map(|t| t.replace('\0', "")).collect();
+        prop_assert_eq!(prompts.collect::<Vec<_>>(), expected);
+    }
+}
