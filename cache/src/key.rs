@@ -96,6 +96,18 @@ impl fmt::Debug for Key {
     }
 }
 
+impl Hash {
+    /// The first 64 bits, which are enough to say that a key is *not* known.
+    pub(crate) fn short(self) -> u64 {
+        let mut first = [0; 8];
+        first
+            .iter_mut()
+            .zip(self.0)
+            .for_each(|(to, from)| *to = from);
+        u64::from_be_bytes(first)
+    }
+}
+
 /// 64 lower-case hexadecimal digits, as the columns hold them.
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,104 @@
+//! The answers in memory: in front of the database, bounded by bytes, each with its own end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use moka::Expiry;
+use moka::sync::Cache;
+
+use crate::Key;
+use crate::entry::Stored;
+use crate::key::Hash;
+
+/// Answers by key. The least useful ones make room when it is full.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    cache: Cache<Hash, Resident>,
+}
+
+/// An answer with the time it may stay, which `moka` measures with a clock of its own.
+#[derive(Debug, Clone)]
+struct Resident {
+    stored: Arc<Stored>,
+    lifetime: Duration,
+}
+
+/// Frees an answer when its time is over; whether it may be given is decided at the look-up.
+struct Lifetime;
+
+impl Memory {
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let weigh = |_: &Hash, resident: &Resident| {
+            u32::try_from(resident.stored.bytes()).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder()
+            .max_capacity(bytes_max)
+            .weigher(weigh)
+            .expire_after(Lifetime)
+            .build();
+        Self { cache }
+    }
+
+    /// The answer of a key, which may have expired.
+    pub(crate) fn find(&self, key: &Key) -> Option<Arc<Stored>> {
+        let stored = self.cache.get(&key.hash())?.stored;
+        // The key's hash covers both. They are compared all the same: an answer of another organization is
+        // the one thing that must never leave here.
+        let same = stored.organization == key.organization() && *stored.model == *key.model();
+        same.then_some(stored)
+    }
+
+    /// Keeps an answer until it expires.
+    pub(crate) fn insert(&self, key: &Key, stored: Arc<Stored>, now: DateTime<Utc>) {
+        let lifetime = (stored.expires_at - now).to_std().unwrap_or_default();
+        self.cache.insert(key.hash(), Resident { stored, lifetime });
+    }
+
+    /// How much is held, in bytes, as of the last housekeeping.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.cache.weighted_size()
+    }
+}
+
+impl Expiry<Hash, Resident> for Lifetime {
+    fn expire_after_create(&self, _: &Hash, resident: &Resident, _: Instant) -> Option<Duration> {
+        Some(resident.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Hash,
+        resident: &Resident,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(resident.lifetime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_what_fits_is_found() {
+        let caller = testing::caller(1);
+        let stored = |text| {
+            let entry = testing::entry(&caller, text, text);
+            (entry.key.clone(), testing::stored(&entry))
+        };
+        let (key, small) = stored("small");
+        let memory = Memory::new(2 * small.bytes() as u64);
+        let large_text = "x".repeat(4 * small.bytes());
+        let (large_key, large) = stored(&large_text);
+
+        memory.insert(&key, small, testing::now());
+        memory.insert(&large_key, large, testing::now());
+        memory.cache.run_pending_tasks();
+
+        assert!(memory.find(&key).is_some());
+        assert!(memory.find(&large_key).is_none());
+    }
+}

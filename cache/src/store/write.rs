@@ -1,0 +1,128 @@
+//! Writing entries, a batch in one statement.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::entry::Row;
+
+/// The batch, turned from rows to columns.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<Uuid>,
+    organizations: Vec<Uuid>,
+    models: Vec<String>,
+    hashes: Vec<String>,
+    fingerprints: Vec<String>,
+    prompts: Vec<String>,
+    texts: Vec<String>,
+    responses: Vec<String>,
+    usages: Vec<String>,
+    endpoints: Vec<String>,
+    providers: Vec<String>,
+    producers: Vec<Option<Uuid>>,
+    creations: Vec<DateTime<Utc>>,
+    expirations: Vec<DateTime<Utc>>,
+}
+
+/// Inserts the entries, or replaces the answers that their keys had.
+///
+/// A replaced answer gets the new id and starts counting anew, so that feedback about the old answer does not
+/// fall on the new one. Entries of an organization that is gone by now are left out.
+pub(crate) async fn upsert(
+    connection: &mut PgConnection,
+    rows: &[Row],
+) -> Result<(), database::Error> {
+    let columns = Columns::of(rows);
+    sqlx::query!(
+        "INSERT INTO semantic_cache (
+             id, organization_id, model, prompt_hash, fingerprint, prompt_text, response_text,
+             response, usage, endpoint, provider, producer_api_key_id, created_at,
+             last_accessed_at, expires_at, hit_count
+         )
+         SELECT new.id, new.organization_id, new.model, new.prompt_hash, new.fingerprint,
+                new.prompt_text, new.response_text, new.response::jsonb, new.usage::jsonb,
+                new.endpoint, new.provider, new.producer_api_key_id, new.created_at,
+                new.created_at, new.expires_at, 0
+           FROM UNNEST(
+                    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                    $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[],
+                    $14::timestamptz[]
+                ) AS new (
+                    id, organization_id, model, prompt_hash, fingerprint, prompt_text, response_text,
+                    response, usage, endpoint, provider, producer_api_key_id, created_at, expires_at
+                )
+          WHERE EXISTS (SELECT 1 FROM organizations WHERE organizations.id = new.organization_id)
+         ON CONFLICT (organization_id, model, prompt_hash) DO UPDATE
+            SET id = excluded.id,
+                fingerprint = excluded.fingerprint,
+                prompt_text = excluded.prompt_text,
+                response_text = excluded.response_text,
+                response = excluded.response,
+                usage = excluded.usage,
+                endpoint = excluded.endpoint,
+                provider = excluded.provider,
+                producer_api_key_id = excluded.producer_api_key_id,
+                expires_at = excluded.expires_at,
+                hit_count = excluded.hit_count,
+                created_at = excluded.created_at,
+                last_accessed_at = excluded.last_accessed_at,
+                quarantined_at = NULL",
+        &columns.ids,
+        &columns.organizations,
+        &columns.models,
+        &columns.hashes,
+        &columns.fingerprints,
+        &columns.prompts,
+        &columns.texts,
+        &columns.responses,
+        &columns.usages,
+        &columns.endpoints,
+        &columns.providers,
+        &columns.producers as &[Option<Uuid>],
+        &columns.creations,
+        &columns.expirations,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+impl Columns {
+    /// One statement cannot touch a row twice, so the last entry of a key wins; and all writers take their
+    /// row locks in the order of the keys, so that two of them do not wait for each other.
+    fn of(rows: &[Row]) -> Self {
+        let by_key: BTreeMap<String, &Row> = rows
+            .iter()
+            .map(|row| (row.key.hash().to_string(), row))
+            .collect();
+        let mut columns = Self::default();
+        for (hash, row) in by_key {
+            columns.push(hash, row);
+        }
+        columns
+    }
+
+    fn push(&mut self, hash: String, row: &Row) {
+        let stored = &row.stored;
+        // Neither can fail: all their map keys are strings.
+        let response = serde_json::to_string(&*stored.answer).unwrap_or_default();
+        let usage = serde_json::to_string(&stored.usage).unwrap_or_default();
+        self.ids.push(stored.id.uuid());
+        self.organizations.push(stored.organization.uuid());
+        self.models.push(stored.model.to_string());
+        self.hashes.push(hash);
+        self.fingerprints.push(row.key.fingerprint().to_string());
+        self.prompts.push(row.prompt_text.clone());
+        self.texts.push(stored.answer.first_text().to_owned());
+        self.responses.push(response);
+        self.usages.push(usage);
+        self.endpoints.push(row.endpoint.as_str().to_owned());
+        self.providers.push(stored.provider.to_string());
+        self.producers.push(row.producer.map(|id| id.uuid()));
+        self.creations.push(stored.created_at);
+        self.expirations.push(stored.expires_at);
+    }
+}

@@ -1,0 +1,70 @@
+//! What the tests of this crate have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use types::call::{Call, Delivery, Dialect, Endpoint, Message, Parameters, Role};
+use types::reply::{Answer, Choice, Finish};
+use types::{Caller, Clock, Id, Permissions, Principal, TestClock, Usage};
+use uuid::Uuid;
+
+use crate::Key;
+use crate::entry::{Entry, Stored};
+
+pub(crate) fn now() -> DateTime<Utc> {
+    TestClock::at("2026-11-22T10:00:00Z").now()
+}
+
+pub(crate) fn caller(number: u128) -> Caller {
+    let uuid = Uuid::from_u128(number);
+    Caller {
+        organization: Id::from_uuid(uuid),
+        principal: Principal::User(Id::from_uuid(uuid)),
+        permissions: Permissions::all_of_a_tenant(),
+        department: None,
+    }
+}
+
+pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
+    let call = Call {
+        dialect: Dialect::Openai,
+        endpoint: Endpoint::Chat,
+        model: "default".to_owned(),
+        messages: vec![Message::text(Role::User, question)],
+        parameters: Parameters::default(),
+        delivery: Delivery::Whole,
+        body: Bytes::new(),
+    };
+    let choice = Choice {
+        text: Some(text.to_owned()),
+        finish: Some(Finish::Stop),
+        ..Choice::default()
+    };
+    let answer = Answer {
+        model: "m-1".to_owned(),
+        choices: vec![choice],
+        usage: Some(Usage::default()),
+    };
+    Entry {
+        key: Key::of(&call, caller.organization, "m"),
+        endpoint: call.endpoint,
+        provider: "demo".into(),
+        answer: Arc::new(answer),
+        prompt_text: question.to_owned(),
+    }
+}
+
+pub(crate) fn stored(entry: &Entry) -> Arc<Stored> {
+    Arc::new(Stored {
+        id: Id::from_uuid(Uuid::from_u128(1)),
+        organization: entry.key.organization(),
+        model: entry.key.model().into(),
+        provider: Arc::clone(&entry.provider),
+        answer: Arc::clone(&entry.answer),
+        usage: Usage::default(),
+        created_at: now(),
+        expires_at: now() + Duration::from_mins(1),
+    })
+}
