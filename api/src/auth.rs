@@ -18,7 +18,7 @@ use http::request::Parts;
 use types::id::Organization;
 use types::{Caller, Id, Permission};
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, RETRY_AFTER};
 
 /// Knows callers by what they present. The gateway hands in one for all crates.
 pub trait Authenticate: fmt::Debug + Send + Sync {
@@ -123,10 +123,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Unknown => Self::new(Code::KeyUnknown),
             Refusal::Expired => Self::new(Code::KeyExpired),
-            Refusal::Unavailable => {
-                // A second is about what a failover or a restart of the pooler takes at best.
-                Self::new(Code::Unavailable).retry_after(std::time::Duration::from_secs(1))
-            }
+            Refusal::Unavailable => Self::new(Code::Unavailable).retry_after(RETRY_AFTER),
         }
     }
 }

@@ -22,6 +22,9 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Where the codes are explained; `type` is this with the code as its fragment.
 pub const DOCUMENTATION_PATH: &str = "/api/docs/errors";
 
+/// When to try again while the database is away: a restart or failover takes seconds.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// Where the caller must look: one field that is wrong, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -175,6 +178,27 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.answer(None)
+    }
+}
+
+/// What the database reports by meaning. A constraint that a request can violate is matched by
+/// its endpoint first; here it is a failure of ours.
+impl From<database::Error> for Problem {
+    fn from(error: database::Error) -> Self {
+        let problem = match &error {
+            database::Error::Unavailable(_) | database::Error::Conflict(_) => {
+                Self::new(Code::Unavailable).retry_after(RETRY_AFTER)
+            }
+            database::Error::Timeout(_) => Self::new(Code::Timeout),
+            _ => Self::new(Code::Internal),
+        };
+        problem.cause(error)
+    }
+}
+
+impl database::AsDatabaseError for Problem {
+    fn as_database_error(&self) -> Option<&database::Error> {
+        self.source()?.downcast_ref()
     }
 }
 

@@ -3,7 +3,7 @@
 //! All active keys are read at start (as far as memory is allowed to hold them) and kept current
 //! by [`follow`]: a key that is revoked, rotated, edited, or whose organization is deactivated is
 //! dead everywhere within two seconds. A key that is not in memory is asked for in the database,
-//! by few at a time. While the database is away, known keys go on working for `stale_max`.
+//! by few at a time. While the database is away, known keys go on working for `[auth] keys_stale_max_ms`.
 //!
 //! What may be dropped at an `.await`: [`Keys::find`] has no effects but what it remembers.
 
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use config::section::Auth;
 use database::{Bulkhead, Database};
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
@@ -36,20 +37,6 @@ const LOOKUPS_MAX: usize = 2;
 
 /// How long a look-up waits for its turn before it is refused as unavailable.
 const LOOKUP_WAIT_MAX: Duration = Duration::from_millis(500);
-
-/// What the keys in memory may use; from the section `[auth]`.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Keys held in memory at most.
-    pub keys_in_memory_max: usize,
-    /// How long an unknown key is remembered as unknown.
-    pub unknown_ttl: Duration,
-    /// How often changes are fetched when no notification comes; at most a second, or a revoked
-    /// key lives longer than promised.
-    pub refresh_interval: Duration,
-    /// How long known keys work without news from the database.
-    pub stale_max: Duration,
-}
 
 /// The keys; cheap to clone.
 #[derive(Debug, Clone)]
@@ -72,18 +59,18 @@ impl Keys {
     ///
     /// When stopped, the tasks write the last uses down and end.
     pub async fn start(
-        options: &Options,
+        options: &Auth,
         database: Database,
         clock: Arc<dyn Clock>,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, database::Error> {
         let shared = Arc::new(Shared {
-            memory: Memory::new(options.keys_in_memory_max, options.unknown_ttl),
+            memory: Memory::new(options.keys_in_memory_max, options.unknown_key_cache_ttl),
             database,
             clock,
             lookups: Semaphore::new(LOOKUPS_MAX),
-            stale_max: options.stale_max,
+            stale_max: options.keys_stale_max,
             fresh_at_micros: AtomicI64::new(0),
         });
         let keys = Self { shared };

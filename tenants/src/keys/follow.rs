@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use config::section::Auth;
 use database::{Bulkhead, Database};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Keys, Options, store};
+use super::{Keys, store};
 
 /// The channel on which the triggers announce changes.
 const CHANNEL: &str = "flowpilot_keys";
@@ -98,7 +99,7 @@ impl Doorbell {
 
 impl Follower {
     /// Reads all keys for the first time.
-    pub(crate) async fn start(keys: Keys, options: &Options) -> Result<Self, database::Error> {
+    pub(crate) async fn start(keys: Keys, options: &Auth) -> Result<Self, database::Error> {
         let mut follower = Self {
             keys,
             keys_max: options.keys_in_memory_max,
