@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use config::section::{self, CacheMode};
+
 /// The limits of the cache. What is marked *live* may be changed by [`crate::Cache::configure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -19,4 +21,18 @@ pub struct Options {
     pub lookup_timeout: Duration,
     /// Keys remembered of those that the table has.
     pub known_keys_max: usize,
+}
+
+impl From<&section::Cache> for Options {
+    fn from(section: &section::Cache) -> Self {
+        Self {
+            enabled: section.mode == CacheMode::Exact,
+            ttl: section.ttl,
+            memory_bytes_max: section.memory_bytes_max,
+            entry_bytes_max: section.entry_bytes_max,
+            write_queue_entries_max: section.write_queue_entries_max,
+            lookup_timeout: section.lookup_timeout,
+            known_keys_max: section.known_keys_max,
+        }
+    }
 }

@@ -55,7 +55,7 @@ impl Cache {
         let memory = Arc::new(Memory::new(options.memory_bytes_max));
         let known = Arc::new(Known::new(options.known_keys_max));
         let hits = Arc::new(Hits::default());
-        let (queue, waiting) = mpsc::channel(options.write_queue_entries_max);
+        let (queue, waiting) = mpsc::channel(options.write_queue_entries_max.max(1));
         let (stop, stopped) = (token.child_token(), CancellationToken::new());
 
         let writer = Writer {
