@@ -203,6 +203,12 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+impl From<sqlx::Error> for Cause {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error)
+    }
+}
+
 impl Cause {
     /// The SQLSTATE, when the server answered with one.
     pub fn sqlstate(&self) -> Option<String> {

@@ -24,7 +24,9 @@
 //! # }
 //! ```
 
+pub mod embedded;
 mod error;
+pub mod migrate;
 mod options;
 mod pool;
 mod roles;

@@ -285,6 +285,7 @@ mod tests {
                 .await
         }
 
-        let _checked_by_the_compiler = |database, id| assert_spawnable(&greet(database, id));
+        let compiles: fn(_, _) = |database, id| assert_spawnable(&greet(database, id));
+        let _ = compiles;
     }
 }
