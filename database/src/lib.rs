@@ -28,11 +28,13 @@ pub mod embedded;
 mod error;
 pub mod migrate;
 mod options;
+mod partitions;
 mod pool;
 mod roles;
 mod transaction;
 
 pub use error::{AsDatabaseError, Cause, Error, ensure_affected};
 pub use options::{Limits, Options, Url};
+pub use partitions::Strays;
 pub use pool::{Bulkhead, Database};
 pub use transaction::{TenantTransaction, WorkerTransaction};

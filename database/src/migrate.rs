@@ -5,6 +5,7 @@
 //! one that is newer: a newer schema stays usable for the release before it, so that gateways can be
 //! replaced one by one.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
@@ -16,13 +17,16 @@ use crate::error::Cause;
 use crate::{Bulkhead, Database, Url};
 
 /// The migrations, in the order they are applied.
-static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+///
+/// That the schema knows more of them than this binary is no reason to refuse: nothing is applied then.
+static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!("../migrations");
+    migrator.set_ignore_missing(true);
+    migrator
+});
 
 /// How long to wait for another process that migrates, or for a lock on a table.
 const LOCK_WAIT_MAX: Duration = Duration::from_mins(5);
-
-/// How many months of partitions are made behind and ahead of the present one.
-const PARTITION_MONTHS: (i32, i32) = (2, 12);
 
 /// What the comparison of the schema with this binary gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,40 +128,6 @@ pub async fn check_compatible(database: &Database) -> Result<Compatibility, Erro
         })
         .await?;
     compare(&MIGRATOR, &applied)
-}
-
-/// Makes the partitions of the months around the present one, where they are missing.
-///
-/// Returns how many were made. To be called at start and at least daily.
-pub async fn ensure_partitions(database: &Database) -> Result<i64, crate::Error> {
-    let (behind, ahead) = PARTITION_MONTHS;
-    database
-        .worker("partitions: create", Bulkhead::Workers, |tx| {
-            Box::pin(async move {
-                let made: i64 =
-                    sqlx::query_scalar("SELECT create_monthly_partitions($1, $2)::bigint")
-                        .bind(behind)
-                        .bind(ahead)
-                        .fetch_one(tx.connection())
-                        .await?;
-                Ok(made)
-            })
-        })
-        .await
-}
-
-/// How many rows lie in DEFAULT partitions. More than none is an alarm: a month was missing.
-pub async fn default_partition_rows(database: &Database) -> Result<i64, crate::Error> {
-    database
-        .worker("partitions: count strays", Bulkhead::Workers, |tx| {
-            Box::pin(async move {
-                let rows: i64 = sqlx::query_scalar("SELECT default_partition_rows()::bigint")
-                    .fetch_one(tx.connection())
-                    .await?;
-                Ok(rows)
-            })
-        })
-        .await
 }
 
 /// A migration as the schema remembers it.

@@ -78,6 +78,32 @@ impl Options {
         }
     }
 
+    /// The addresses and limits of a configuration; none when it asks for the embedded server.
+    pub fn external(section: &config::section::Database) -> Result<Option<Self>, Error> {
+        let Some(url) = parse(section.url.as_ref())? else {
+            return Ok(None);
+        };
+        let options = Self {
+            app_url: parse(section.app_url.as_ref())?,
+            worker_url: parse(section.worker_url.as_ref())?,
+            owner_url: parse(section.owner_url.as_ref())?,
+            direct_url: parse(section.direct_url.as_ref())?,
+            ..Self::new(url)
+        };
+        Ok(Some(options.limited_by(section)))
+    }
+
+    /// The same addresses with the limits of a configuration.
+    #[must_use]
+    pub fn limited_by(self, section: &config::section::Database) -> Self {
+        Self {
+            hot: self.hot.limited_by(&section.hot),
+            control: self.control.limited_by(&section.control),
+            workers: self.workers.limited_by(&section.worker),
+            ..self
+        }
+    }
+
     /// The address of tenant transactions.
     pub fn app(&self) -> &Url {
         self.app_url.as_ref().unwrap_or(&self.url)
@@ -139,6 +165,18 @@ impl Limits {
         }
     }
 
+    fn limited_by(self, pool: &config::section::Pool) -> Self {
+        Self {
+            connections_max: pool.connections_max,
+            acquire_timeout: pool.acquire_timeout,
+            statement_timeout: pool.statement_timeout,
+            lock_timeout: pool.lock_timeout,
+            // Whoever allows longer statements wants transactions with one of them to finish.
+            transaction_timeout: self.transaction_timeout.max(pool.statement_timeout * 2),
+            ..self
+        }
+    }
+
     pub(crate) fn pool(&self) -> PgPoolOptions {
         PgPoolOptions::new()
             .max_connections(self.connections_max)
@@ -188,4 +226,8 @@ impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Url(***)")
     }
+}
+
+fn parse(secret: Option<&config::Secret>) -> Result<Option<Url>, Error> {
+    secret.map(|secret| secret.expose().parse()).transpose()
 }
