@@ -149,10 +149,9 @@ BEGIN
             FROM public.partition_bounds(parent)
             WHERE NOT is_default
         LOOP
-            EXECUTE format('SELECT count(*) FROM %s WHERE %s', parent,
-                           concat_ws(' AND ',
-                                     format('%I >= %L', time_column, COALESCE(lower(gap), '-infinity')),
-                                     format('%I < %L', time_column, upper(gap))))
+            EXECUTE format('SELECT count(*) FROM %s WHERE %I >= %L AND %I < %L', parent,
+                           time_column, COALESCE(lower(gap), '-infinity'),
+                           time_column, COALESCE(upper(gap), 'infinity'))
                 INTO found;
             row_count := row_count + found;
         END LOOP;
