@@ -19,3 +19,8 @@ pub use error::Error;
 pub use launch::Launcher;
 pub use options::{Binaries, Durability, ServerOptions};
 pub use server::Server;
+
+/// Ends a server that still runs in a folder although nobody holds the folder's lock.
+pub(crate) fn end_leftover(folder: &std::path::Path) -> Result<(), Error> {
+    orphan::end(&folder.join("data"))
+}

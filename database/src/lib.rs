@@ -31,6 +31,7 @@ mod options;
 mod partitions;
 mod pool;
 mod roles;
+pub mod testing;
 mod transaction;
 
 pub use error::{AsDatabaseError, Cause, Error, ensure_affected};

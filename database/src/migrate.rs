@@ -8,6 +8,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgDatabaseError;
@@ -128,6 +129,16 @@ pub async fn check_compatible(database: &Database) -> Result<Compatibility, Erro
         })
         .await?;
     compare(&MIGRATOR, &applied)
+}
+
+/// A short text that differs for every set of migrations.
+pub(crate) fn fingerprint() -> String {
+    let mut hasher = Sha256::new();
+    for migration in MIGRATOR.iter() {
+        hasher.update(&migration.checksum);
+    }
+    let hash = hasher.finalize();
+    hex::encode(hash.get(..6).unwrap_or_default())
 }
 
 /// A migration as the schema remembers it.

@@ -207,6 +207,18 @@ impl Url {
             .extra_float_digits(None))
     }
 
+    /// The same address with another database.
+    #[must_use]
+    pub fn with_database(&self, database: &str) -> Self {
+        let (start, query) = match self.0.split_once('?') {
+            Some((start, query)) => (start, format!("?{query}")),
+            None => (self.0.as_str(), String::new()),
+        };
+        let (scheme, rest) = start.split_once("://").unwrap_or(("postgres", start));
+        let authority = rest.split('/').next().unwrap_or(rest);
+        Self(format!("{scheme}://{authority}/{database}{query}"))
+    }
+
     /// The address with its password, for handing to another program.
     pub fn expose(&self) -> &str {
         &self.0
@@ -230,4 +242,30 @@ impl fmt::Debug for Url {
 
 fn parse(secret: Option<&config::Secret>) -> Result<Option<Url>, Error> {
     secret.map(|secret| secret.expose().parse()).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_database_keeps_the_rest_of_the_address() {
+        let check = |url: &str, expected: &str| {
+            let url: Url = url.parse().unwrap();
+            assert_eq!(url.with_database("b").expose(), expected);
+        };
+        check(
+            "postgres://u:p@h:1/a?host=%2Frun",
+            "postgres://u:p@h:1/b?host=%2Frun",
+        );
+        check("postgres://u@h", "postgres://u@h/b");
+    }
+
+    #[test]
+    fn an_address_never_shows_its_password() {
+        let options = Options::new("postgres://u:hunter2@h/a".parse().unwrap());
+        assert!(!format!("{options:?}").contains("hunter2"));
+        let error = "postgres://u:hunter2@h:port/a".parse::<Url>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
 }

@@ -83,6 +83,11 @@ impl Store {
         }
     }
 
+    /// Keeps assets where a gateway with this data folder does.
+    pub fn within(data_folder: &Path) -> Self {
+        Self::new(data_folder.join("assets"))
+    }
+
     /// The folder of an unpacked package, if it is there.
     pub fn find(&self, package: &str) -> Result<Option<PathBuf>, Error> {
         let place = self.place(&pins::find(package)?);
