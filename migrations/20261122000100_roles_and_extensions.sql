@@ -130,8 +130,13 @@ $unused$;
 DO $rights$
 BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO flowpilot_owner', current_database());
+    -- public belongs to pg_database_owner; on PostgreSQL 15 a database's owner who is NOINHERIT has to say so.
+    IF pg_has_role('pg_database_owner', 'MEMBER') AND NOT pg_has_role('pg_database_owner', 'USAGE') THEN
+        SET LOCAL ROLE pg_database_owner;
+    END IF;
     GRANT CREATE, USAGE ON SCHEMA public TO flowpilot_owner;
     GRANT USAGE ON SCHEMA public TO flowpilot_app, flowpilot_worker;
+    RESET ROLE;
     IF NOT has_database_privilege('flowpilot_owner', current_database(), 'CREATE')
         OR NOT has_schema_privilege('flowpilot_owner', 'public', 'CREATE') THEN
         RAISE EXCEPTION '% may not let flowpilot_owner create objects in the database %', current_user, current_database()
