@@ -19,7 +19,6 @@ const PREFIX: &str = "FLOWPILOT__";
 const SEPARATOR: &str = "__";
 
 /// The sources, laid over each other.
-#[derive(Debug)]
 pub(crate) struct Layers<'r> {
     reference: &'r Reference,
     /// What was set and, once filled, the defaults for the rest. Holds secrets as text: never show it.

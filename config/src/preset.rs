@@ -1,7 +1,7 @@
 //! Providers known by name, and those whose keys are in the environment; the facts are in `presets.toml`.
 
 use serde::Deserialize;
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::environment::Environment;
 use crate::key::Key;
@@ -70,7 +70,7 @@ impl Presets {
     }
 
     /// Adds what the environment brings: keys, addresses, and the providers they belong to.
-    pub(crate) fn discover(&self, environment: &Environment, layers: &mut Layers) {
+    pub(crate) fn discover(&self, environment: &Environment, layers: &mut Layers<'_>) {
         for preset in &self.preset {
             preset.discover_key(environment, layers);
             preset.discover_address(environment, layers);
@@ -87,7 +87,7 @@ impl Presets {
     }
 
     /// Completes every provider that was named: with its preset, and with the defaults that `providers.demo` shows.
-    pub(crate) fn complete(&self, layers: &mut Layers) {
+    pub(crate) fn complete(&self, layers: &mut Layers<'_>) {
         let defaults = layers.defaults(&Key::new(["providers", "demo"]));
         for name in layers.names(&Key::new(["providers"])) {
             let entry = Key::new(["providers", name.as_str()]);
@@ -103,7 +103,8 @@ impl Presets {
     }
 
     /// What must not come from the built-in provider: kind, address, name in the price list, models.
-    fn complete_identity(&self, entry: &Key, name: &str, layers: &mut Layers) {
+    fn complete_identity(&self, entry: &Key, name: &str, layers: &mut Layers<'_>) {
+        layers.fill(&entry.child("models"), Value::Array(Vec::new()));
         let named = self.find(name);
         if let Some(preset) = named {
             layers.fill(&entry.child("kind"), preset.kind.as_str().into());
@@ -124,7 +125,6 @@ impl Presets {
         }
         let price_provider = preset.map_or(kind.as_str(), |preset| preset.name.as_str());
         layers.fill(&entry.child("price_provider"), price_provider.into());
-        layers.fill(&entry.child("models"), Value::Array(Vec::new()));
     }
 
     fn find(&self, name: &str) -> Option<&Preset> {
@@ -138,7 +138,7 @@ impl Preset {
     }
 
     /// The first variable of its own that holds a key, unless the key was said otherwise.
-    fn discover_key(&self, environment: &Environment, layers: &mut Layers) {
+    fn discover_key(&self, environment: &Environment, layers: &mut Layers<'_>) {
         let entry = self.entry();
         let key = entry.child("api_key");
         if layers.is_set(&key) || layers.is_set(&entry.child("api_key_file")) {
@@ -151,13 +151,10 @@ impl Preset {
         }
     }
 
-    /// An address from a variable of its own, which like all of the environment overrides the file.
-    fn discover_address(&self, environment: &Environment, layers: &mut Layers) {
+    /// An address from a variable of its own, unless the address was said otherwise.
+    fn discover_address(&self, environment: &Environment, layers: &mut Layers<'_>) {
         let key = self.entry().child("base_url");
-        if matches!(
-            layers.report.origin(&key.to_string()),
-            Some(Origin::Variable(_))
-        ) {
+        if layers.is_set(&key) {
             return;
         }
         let whole = self.base_url_variable.as_deref().and_then(|name| {
@@ -174,8 +171,8 @@ impl Preset {
     }
 
     /// The published address of a provider that wants a key answers nothing without one.
-    fn require_key(&self, entry: &Key, layers: &mut Layers) {
-        let table: &Table = &layers.table;
+    fn require_key(&self, entry: &Key, layers: &mut Layers<'_>) {
+        let table = &layers.table;
         let published = entry.child("base_url").text(table) == Some(self.base_url.as_str());
         let known = ["api_key", "api_key_file"]
             .iter()
@@ -208,6 +205,19 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_model_of_every_preset_has_a_price() {
+        let prices = crate::prices::PriceList::shipped().unwrap();
+        for preset in Presets::embedded().unwrap().iter() {
+            let model = preset.default_model.as_deref();
+            assert!(
+                model.is_none_or(|model| prices.knows(&preset.name, model)),
+                "{}",
+                preset.name
+            );
+        }
+    }
 
     #[test]
     fn a_host_in_any_form_becomes_an_address() {

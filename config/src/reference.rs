@@ -153,3 +153,6 @@ fn entry(key: Key, comment: &str, table: &Table) -> Option<Entry> {
         key,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,3 +2,9 @@
 
 #[cfg(test)]
 mod layering;
+#[cfg(test)]
+mod problems;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
+mod support;
