@@ -61,7 +61,7 @@ struct Written {
 struct WrittenRates {
     #[serde(deserialize_with = "price")]
     input: UsdPerMillion,
-    #[serde(default, deserialize_with = "price")]
+    #[serde(deserialize_with = "price")]
     output: UsdPerMillion,
     #[serde(default, deserialize_with = "some_price")]
     cache_read: Option<UsdPerMillion>,

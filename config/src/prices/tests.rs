@@ -102,7 +102,9 @@ fn a_long_input_costs_the_tier_as_a_whole() {
 #[test]
 fn all_that_is_wrong_with_a_list_is_told_at_once() {
     let entry = |model: &str, input: &str| {
-        format!("[[price]]\nprovider = \"p\"\nmodel = \"{model}\"\nusd = {{ input = {input} }}\n")
+        format!(
+            "[[price]]\nprovider = \"p\"\nmodel = \"{model}\"\nusd = {{ input = {input}, output = \"1\" }}\n"
+        )
     };
     let text = [
         entry("float", "0.1"),
