@@ -104,28 +104,7 @@ pub async fn apply(url: &Url) -> Result<usize, Error> {
 pub async fn check_compatible(database: &Database) -> Result<Compatibility, Error> {
     let applied = database
         .worker("migrate: read versions", Bulkhead::Control, |tx| {
-            Box::pin(async move {
-                let rows = sqlx::query(
-                    "SELECT version
-                          , success
-                          , checksum
-                     FROM public._sqlx_migrations
-                     ORDER BY version",
-                )
-                .fetch_all(tx.connection())
-                .await?;
-                let applied: Result<Vec<Applied>, sqlx::Error> = rows
-                    .iter()
-                    .map(|row| {
-                        Ok(Applied {
-                            version: row.try_get("version")?,
-                            success: row.try_get("success")?,
-                            checksum: row.try_get("checksum")?,
-                        })
-                    })
-                    .collect();
-                Ok::<_, crate::Error>(applied?)
-            })
+            Box::pin(async move { read_applied(tx.connection()).await })
         })
         .await?;
     compare(&MIGRATOR, &applied)
@@ -146,6 +125,37 @@ struct Applied {
     version: i64,
     success: bool,
     checksum: Vec<u8>,
+}
+
+/// The migrations of the schema, oldest first; none when there is no schema.
+async fn read_applied(connection: &mut PgConnection) -> Result<Vec<Applied>, crate::Error> {
+    let exists: bool =
+        sqlx::query_scalar("SELECT to_regclass('public._sqlx_migrations') IS NOT NULL")
+            .fetch_one(&mut *connection)
+            .await?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        "SELECT version
+              , success
+              , checksum
+         FROM public._sqlx_migrations
+         ORDER BY version",
+    )
+    .fetch_all(connection)
+    .await?;
+    let applied: Result<Vec<Applied>, sqlx::Error> = rows
+        .iter()
+        .map(|row| {
+            Ok(Applied {
+                version: row.try_get("version")?,
+                success: row.try_get("success")?,
+                checksum: row.try_get("checksum")?,
+            })
+        })
+        .collect();
+    Ok(applied?)
 }
 
 fn compare(migrator: &Migrator, applied: &[Applied]) -> Result<Compatibility, Error> {
@@ -217,4 +227,40 @@ fn remedy(error: &sqlx::Error) -> Option<String> {
 
 fn hint(remedy: Option<&String>) -> String {
     remedy.map_or_else(String::new, |remedy| format!(": {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(version: i64, checksum: &[u8]) -> Applied {
+        Applied {
+            version,
+            success: true,
+            checksum: checksum.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_older_schema_is_refused_and_a_newer_one_served() {
+        let ours: Vec<Applied> = MIGRATOR
+            .iter()
+            .map(|migration| applied(migration.version, &migration.checksum))
+            .collect();
+        let newest = ours.last().unwrap().version;
+
+        assert!(matches!(compare(&MIGRATOR, &[]), Err(Error::Empty)));
+        let outdated = compare(&MIGRATOR, &ours[..ours.len() - 1]);
+        assert!(matches!(outdated, Err(Error::Outdated { count: 1, first }) if first == newest));
+
+        let mut newer = ours;
+        newer.push(applied(newest + 1, b"another"));
+        assert_eq!(compare(&MIGRATOR, &newer).unwrap().newer, [newest + 1]);
+
+        newer[0].checksum.push(0);
+        let changed = newer[0].version;
+        assert!(
+            matches!(compare(&MIGRATOR, &newer), Err(Error::Changed(version)) if version == changed)
+        );
+    }
 }

@@ -261,6 +261,7 @@ fn retry_delay(retry: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::TestDatabase;
 
     #[test]
     fn retries_wait_longer_each_time_and_never_too_long() {
@@ -269,6 +270,36 @@ mod tests {
             assert!(retry_delay(retry) <= RETRY_DELAY_MAX);
         }
         assert!(retry_delay(4) > retry_delay(1));
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_transaction_stays_on_its_connection() {
+        let test = TestDatabase::new().await;
+        let organization = test.seed_organization("ours").await.organization;
+        let mut options = test.options();
+        options.hot.connections_max = 1;
+        let database = Database::connect(&options).await.unwrap();
+
+        let inside: Result<String, Error> = database
+            .tenant("test: look", Bulkhead::Hot, organization, |tx| {
+                Box::pin(async move { state(tx.connection()).await })
+            })
+            .await;
+        let same_connection = database.pools(Bulkhead::Hot).of(Role::App);
+        let outside = state(&mut same_connection.acquire().await.unwrap()).await;
+
+        assert_eq!(inside.unwrap(), format!("flowpilot_app {organization} 2s"));
+        assert_eq!(outside.unwrap(), "flowpilot  0");
+    }
+
+    /// Role, organization and statement timeout.
+    async fn state(connection: &mut PgConnection) -> Result<String, Error> {
+        let state = sqlx::query_scalar(
+            "SELECT current_user
+                    || ' ' || current_setting('app.current_organization_id')
+                    || ' ' || current_setting('statement_timeout')",
+        );
+        Ok(state.fetch_one(connection).await?)
     }
 
     #[test]

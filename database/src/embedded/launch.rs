@@ -40,7 +40,7 @@ exec 3<&-
 wait "$server"
 status=$?
 kill "$watcher" 2>/dev/null
-[ -z "$scratch" ] || rm -rf "$scratch"
+[ -z "$scratch" ] || rm -rf "$scratch" 2>/dev/null
 exit "$status"
 "#;
 

@@ -117,15 +117,11 @@ impl Books {
     /// Everything booked so far.
     pub fn statement(&self) -> Statement {
         let calls = self.inner.lock().calls.clone();
-        Statement {
-            totals: totals(&calls),
-            calls,
+        let mut totals = BTreeMap::<String, Total>::new();
+        for call in &calls {
+            totals.entry(call.model.clone()).or_default().add(call);
         }
-    }
-
-    /// The sums by model.
-    pub fn totals(&self) -> BTreeMap<String, Total> {
-        totals(&self.inner.lock().calls)
+        Statement { calls, totals }
     }
 
     /// Calls in the books.
@@ -190,17 +186,6 @@ impl Call {
             at: clock::now(),
         }
     }
-}
-
-fn totals(calls: &[Call]) -> BTreeMap<String, Total> {
-    let mut totals = BTreeMap::<String, Total>::new();
-    for call in calls {
-        match totals.get_mut(&call.model) {
-            Some(total) => total.add(call),
-            None => totals.entry(call.model.clone()).or_default().add(call),
-        }
-    }
-    totals
 }
 
 impl Total {
