@@ -6,8 +6,13 @@
 //! # Adding a sub-command
 //! A module with `Options` (clap) and `run(Options) -> anyhow::Result<Verdict>`, then one line in `main.rs`.
 
+pub mod bench;
 pub mod client;
 pub mod clock;
+pub mod gateway;
 pub mod loopback;
+pub mod mock;
 pub mod output;
+pub mod process;
 pub mod provider;
+pub mod scratch;

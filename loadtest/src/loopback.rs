@@ -33,6 +33,11 @@ impl Target {
         format!("{}{path}", self.prefix)
     }
 
+    /// The URL of a resource there.
+    pub fn path_url(&self, path: &str) -> String {
+        format!("{}{path}", self.url())
+    }
+
     /// The URL of its root.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.address, self.prefix)

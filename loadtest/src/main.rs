@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use loadtest::output::{self, Verdict};
-use loadtest::provider;
+use loadtest::{bench, provider};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A mock provider with its own books, and a load generator; loopback only.
 ///
@@ -21,6 +22,8 @@ enum Command {
     /// Serve as OpenAI and Gemini, with deterministic answers, until interrupted.
     #[command(after_help = provider::HELP)]
     Provider(provider::Options),
+    /// Measure a proxy under load, beside nginx if asked to.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,7 +42,20 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Verdict> {
     match command {
         Command::Provider(options) => runtime(options.threads)?.block_on(provider::run(options)),
+        Command::Bench(options) => supervised(bench::run(options)),
     }
+}
+
+/// Runs to the end, or until interrupted: then what was started is stopped on the way out.
+fn supervised(run: impl Future<Output = anyhow::Result<Verdict>>) -> anyhow::Result<Verdict> {
+    runtime(1)?.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            verdict = run => verdict,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+            _ = terminated.recv() => anyhow::bail!("terminated"),
+        }
+    })
 }
 
 /// One thread costs least; several are for when one does not keep up.
@@ -52,4 +68,16 @@ fn runtime(threads: u16) -> anyhow::Result<tokio::runtime::Runtime> {
         .worker_threads(threads.into())
         .enable_all()
         .build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -8,6 +8,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETR
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::body::{Body, Events, Manner, Written};
@@ -65,8 +66,11 @@ impl Provider {
             *response.status_mut() = StatusCode::NO_CONTENT;
             return response;
         }
-        let statement = serde_json::to_vec(&self.books.statement()).unwrap_or_default();
-        json(StatusCode::OK, Body::Plain(statement.into()))
+        let statement = match route {
+            Route::ReadTotals => json!({ "totals": self.books.totals() }).to_string(),
+            _ => serde_json::to_string(&self.books.statement()).unwrap_or_default(),
+        };
+        respond(StatusCode::OK, Body::Plain(statement.into()))
     }
 
     fn admit(&self, dialect: Dialect, headers: &HeaderMap, query: &str) -> Result<(), Refusal> {
@@ -92,7 +96,7 @@ impl Provider {
         body: Incoming,
         number: u64,
     ) -> Result<Response<Body>, Refusal> {
-        let plain = |bytes| Ok(json(StatusCode::OK, Body::Plain(bytes)));
+        let plain = |bytes| Ok(respond(StatusCode::OK, Body::Plain(bytes)));
         match route {
             Route::Models(dialect) => plain(dialect.models(&self.models)),
             Route::Model(dialect, model) => plain(dialect.model(&model)),
@@ -115,10 +119,9 @@ impl Provider {
                     gemini::understand(&model, true, &body).map_err(|error| senseless(&error))?;
                 self.complete(Dialect::Gemini, call, framing, number).await
             }
-            Route::ReadBooks | Route::ClearBooks | Route::Unknown(_) => Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                "the mock has no such path",
-            )),
+            Route::ReadBooks | Route::ReadTotals | Route::ClearBooks | Route::Unknown(_) => Err(
+                Refusal::new(StatusCode::NOT_FOUND, "the mock has no such path"),
+            ),
         }
     }
 
@@ -228,9 +231,9 @@ fn answered(
     match written {
         Ok(events) => streamed(Events::new(events, entry, manner), framing),
         Err(bytes) if manner.cut.is_some() => {
-            json(StatusCode::OK, Body::Events(halved(&bytes, entry, output)))
+            respond(StatusCode::OK, Body::Events(halved(&bytes, entry, output)))
         }
-        Err(bytes) => json(StatusCode::OK, Body::Whole(bytes, entry)),
+        Err(bytes) => respond(StatusCode::OK, Body::Whole(bytes, entry)),
     }
 }
 
@@ -251,7 +254,7 @@ fn halved(bytes: &Bytes, entry: Entry, generated: u64) -> Events {
 
 fn streamed(events: Events, framing: Framing) -> Response<Body> {
     if framing == Framing::Array {
-        return json(StatusCode::OK, Body::Events(events));
+        return respond(StatusCode::OK, Body::Events(events));
     }
     let mut response = Response::new(Body::Events(events));
     let headers = response.headers_mut();
@@ -262,7 +265,7 @@ fn streamed(events: Events, framing: Framing) -> Response<Body> {
 }
 
 fn refused(dialect: Dialect, refusal: &Refusal) -> Response<Body> {
-    let mut response = json(refusal.status, Body::Plain(dialect.error(refusal)));
+    let mut response = respond(refusal.status, Body::Plain(dialect.error(refusal)));
     if dialect == Dialect::OpenAi && refusal.retries() {
         let after = HeaderValue::from(RETRY_AFTER_SECONDS);
         response.headers_mut().insert(RETRY_AFTER, after);
@@ -270,7 +273,7 @@ fn refused(dialect: Dialect, refusal: &Refusal) -> Response<Body> {
     response
 }
 
-fn json(status: StatusCode, body: Body) -> Response<Body> {
+fn respond(status: StatusCode, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/json");

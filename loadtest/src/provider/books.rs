@@ -117,11 +117,15 @@ impl Books {
     /// Everything booked so far.
     pub fn statement(&self) -> Statement {
         let calls = self.inner.lock().calls.clone();
-        let mut totals = BTreeMap::<String, Total>::new();
-        for call in &calls {
-            totals.entry(call.model.clone()).or_default().add(call);
+        Statement {
+            totals: totals(&calls),
+            calls,
         }
-        Statement { calls, totals }
+    }
+
+    /// The sums by model.
+    pub fn totals(&self) -> BTreeMap<String, Total> {
+        totals(&self.inner.lock().calls)
     }
 
     /// Calls in the books.
@@ -186,6 +190,17 @@ impl Call {
             at: clock::now(),
         }
     }
+}
+
+fn totals(calls: &[Call]) -> BTreeMap<String, Total> {
+    let mut totals = BTreeMap::<String, Total>::new();
+    for call in calls {
+        match totals.get_mut(&call.model) {
+            Some(total) => total.add(call),
+            None => totals.entry(call.model.clone()).or_default().add(call),
+        }
+    }
+    totals
 }
 
 impl Total {

@@ -10,6 +10,8 @@ use super::gemini::Framing;
 pub enum Route {
     /// `GET /books`.
     ReadBooks,
+    /// `GET /books/totals`: without the calls.
+    ReadTotals,
     /// `DELETE /books`.
     ClearBooks,
     /// `POST …/chat/completions`.
@@ -37,6 +39,7 @@ impl Route {
         };
         match (method.as_str(), rest) {
             ("GET", "/books") => Self::ReadBooks,
+            ("GET", "/books/totals") => Self::ReadTotals,
             ("DELETE", "/books") => Self::ClearBooks,
             ("POST", "/chat/completions") => Self::Chat,
             ("GET", "/models") => Self::Models(dialect),
@@ -52,7 +55,7 @@ impl Route {
     /// The dialect spoken there; none for the books.
     pub const fn dialect(&self) -> Option<Dialect> {
         match self {
-            Self::ReadBooks | Self::ClearBooks => None,
+            Self::ReadBooks | Self::ReadTotals | Self::ClearBooks => None,
             Self::Chat => Some(Dialect::OpenAi),
             Self::Generate(_) | Self::GenerateStream(..) => Some(Dialect::Gemini),
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Unknown(dialect) => {
