@@ -9,9 +9,11 @@
 pub mod bench;
 pub mod client;
 pub mod clock;
+pub mod crash;
 pub mod gateway;
 pub mod loopback;
 pub mod mock;
+pub mod oracle;
 pub mod output;
 pub mod process;
 pub mod provider;

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use loadtest::oracle::reconcile;
 use loadtest::output::{self, Verdict};
-use loadtest::{bench, provider};
+use loadtest::{bench, crash, provider};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A mock provider with its own books, and a load generator; loopback only.
@@ -24,6 +25,11 @@ enum Command {
     Provider(provider::Options),
     /// Measure a proxy under load, beside nginx if asked to.
     Bench(bench::Options),
+    /// Compare the gateway's usage report with the mock's books: tokens and dollars, to the last decimal.
+    #[command(visible_alias = "verify")]
+    Reconcile(reconcile::Options),
+    /// Kill the gateway under load, again and again, and look for calls that are lost or booked twice.
+    Crash(crash::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +49,8 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
     match command {
         Command::Provider(options) => runtime(options.threads)?.block_on(provider::run(options)),
         Command::Bench(options) => supervised(bench::run(options)),
+        Command::Reconcile(options) => supervised(reconcile::run(options)),
+        Command::Crash(options) => supervised(crash::run(options)),
     }
 }
 

@@ -5,7 +5,7 @@ pub mod account;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
@@ -17,6 +17,9 @@ use crate::output;
 
 /// Lines of a log that are shown when its process fails.
 const LOG_LINES: usize = 20;
+/// How long a process may take to stop when the run failed.
+const DROP_MAX: Duration = Duration::from_secs(10);
+const DROP_POLL: Duration = Duration::from_millis(20);
 
 /// A process of ours.
 #[derive(Debug)]
@@ -98,11 +101,21 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// It is still there when the run failed; asked to stop, it stops its own children too.
+    /// It is still there when the run failed; asked to stop, it stops its own children too. This blocks, because
+    /// nothing else goes on then, and the folder it uses is about to be removed.
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            output::note(&format!("stopping {} ({})", self.name, self.id));
-            self.signal(Signal::SIGTERM);
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        output::note(&format!("stopping {} ({})", self.name, self.id));
+        self.signal(Signal::SIGTERM);
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if asked.elapsed() > DROP_MAX {
+                self.signal(Signal::SIGKILL);
+                return;
+            }
+            std::thread::sleep(DROP_POLL);
         }
     }
 }

@@ -194,7 +194,7 @@ impl Answer {
             let generated = self.plan.generated(out, content);
             let response = self.render(&step, generated - self.plan.tokens.reasoning);
             let bytes = match framing {
-                Framing::Events => openai::event(&response),
+                Framing::Events => openai::stream::event(&response),
                 Framing::Array => element(&response, position == 0, position + 1 == count),
             };
             Written { bytes, generated }

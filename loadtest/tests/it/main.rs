@@ -1,5 +1,7 @@
-//! The mock provider, held against what the real APIs say on the wire.
+//! The mock provider, held against what the real APIs say on the wire, and the load generator, held against the mock.
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod books;
 #[cfg(test)]

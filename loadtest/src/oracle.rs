@@ -1,0 +1,5 @@
+//! What the provider's books should cost, by arithmetic of its own: exact fractions, nothing rounded.
+
+pub mod price;
+pub mod reconcile;
+pub mod report;
