@@ -241,6 +241,10 @@ fn encode(record: &Record, frames: &mut Vec<u8>) -> Result<(), Error> {
 }
 
 /// What a usage costs; nothing where there is no price.
-fn cost(price: Option<&price::Price>, usage: &Usage) -> Result<Usd, price::Error> {
-    price.map_or(Ok(Usd::ZERO), |price| price.cost(usage))
+fn cost(
+    price: Option<&price::Price>,
+    service: price::Service,
+    usage: &Usage,
+) -> Result<Usd, price::Error> {
+    price.map_or(Ok(Usd::ZERO), |price| price.cost_at(service, usage))
 }

@@ -15,12 +15,17 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod journal;
+mod metering;
+mod options;
 pub mod price;
 pub mod quota;
 pub mod record;
+mod store;
 pub mod text;
 
 pub use journal::Journal;
+pub use metering::{Metering, StartError};
+pub use options::Options;
 pub use price::{Price, PriceBook};
-pub use quota::{CallPermit, Estimate, Refusal, Reservation, Resource};
-pub use record::{Failure, Held, Intent, Replay, Settlement};
+pub use quota::{CallPermit, Estimate, Quota, Refusal, Reservation, Resource};
+pub use record::{CacheStatus, ChargeTo, Failure, Held, Intent, Replay, Settlement};

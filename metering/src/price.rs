@@ -1,67 +1,70 @@
 //! What tokens cost: the price list by provider, model and time, and exact arithmetic on it.
 //!
 //! A price is found for the moment of the INTENT and prices the settlement too, so that a price change
-//! never touches a request under way. Every class of tokens is priced once: [`Usage`] counts cached, audio and image tokens
-//! inside the input and reasoning tokens inside the output, and [`Price::cost`] takes them apart first.
+//! never touches a request under way. Every class of tokens is priced once: [`types::Usage`] counts cached, audio and image
+//! tokens inside the input and reasoning tokens inside the output, and [`Price::cost`] takes them apart first.
 
-mod book;
 mod cost;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use types::Usd;
-use types::money::UsdPerMillion;
+use config::PriceList;
 use uuid::Uuid;
 
-pub use book::PriceBook;
+pub use config::prices::Service;
 pub use cost::Error;
 
-/// The price of one model from one moment on.
+/// The namespace of price ids, made once for this purpose.
+const PRICE_IDS: Uuid = Uuid::from_u128(0x0199_37c5_3f5e_7b0a_9f0d_51e6_1a5c_2d84);
+
+/// The price list of one moment; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct PriceBook {
+    list: PriceList,
+}
+
+/// What one model costs from one day on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
+    id: Uuid,
+    listed: Arc<config::Price>,
+}
+
+impl PriceBook {
+    /// The book of a list.
+    pub const fn new(list: PriceList) -> Self {
+        Self { list }
+    }
+
+    /// The price that holds at a moment; `provider` is the name in the price list (`providers.NAME.price_provider`).
+    pub fn find(&self, provider: &str, model: &str, at: DateTime<Utc>) -> Option<Arc<Price>> {
+        let listed = self.list.find(provider, model, at)?;
+        Some(Arc::new(Price::of(listed)))
+    }
+}
+
+impl Price {
+    /// A price of the list.
+    pub fn of(listed: Arc<config::Price>) -> Self {
+        let from = listed.effective_from;
+        let from = from.map_or_else(String::new, |day| day.to_string());
+        let name = format!("{}\0{}\0{from}", listed.provider, listed.model);
+        Self {
+            id: Uuid::new_v5(&PRICE_IDS, name.as_bytes()),
+            listed,
+        }
+    }
+
     /// Always the same for the same provider, model and beginning; `usage_events.price_id`.
-    pub id: Uuid,
-    /// The provider's name in the configuration or its kind.
-    pub provider: String,
-    /// The model as the provider names it.
-    pub model: String,
-    /// From when on it holds.
-    pub effective_from: DateTime<Utc>,
-    /// Prices per class for requests of ordinary length.
-    pub rates: Rates,
-    /// Prices for long prompts, ascending by threshold.
-    pub tiers: Vec<Tier>,
-    /// US dollars per web search.
-    pub web_search: Usd,
-}
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
 
-/// Prices for requests whose prompt is longer than a threshold; they apply to the whole request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tier {
-    /// Input tokens that must be exceeded.
-    pub input_tokens_over: u64,
-    /// The prices then.
-    pub rates: Rates,
-}
-
-/// US dollars per million tokens of each class. A class without a price of its own costs what the class around it costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// Input.
-    pub input: UsdPerMillion,
-    /// Output.
-    pub output: UsdPerMillion,
-    /// Input read from the provider's cache; otherwise as input.
-    pub cache_read: Option<UsdPerMillion>,
-    /// Input written to the cache for five minutes; otherwise as input.
-    pub cache_write_5m: Option<UsdPerMillion>,
-    /// Input written to the cache for one hour; otherwise as for five minutes.
-    pub cache_write_1h: Option<UsdPerMillion>,
-    /// Audio input; otherwise as input.
-    pub audio_input: Option<UsdPerMillion>,
-    /// Images; otherwise as input.
-    pub image: Option<UsdPerMillion>,
-    /// Reasoning; otherwise as output.
-    pub reasoning: Option<UsdPerMillion>,
-    /// Audio output; otherwise as output.
-    pub audio_output: Option<UsdPerMillion>,
+    /// What the list says.
+    pub fn listed(&self) -> &config::Price {
+        &self.listed
+    }
 }

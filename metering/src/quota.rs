@@ -1,10 +1,56 @@
 //! Quotas without a database round trip per request: each node spends from leases it holds.
+//!
+//! `usage_quotas` says what an organization may use in a period. A node takes a lease of it, in one call that locks the row, and
+//! from then on [`Quota::take_call`] and [`Quota::reserve`] are a few atomic operations. What is left of a lease is topped up
+//! before it runs out, given back when it lies idle, and ended when the node has shipped everything it spent. At all times
+//! used + reserved ≤ limit holds in the database for whatever was granted, so no number of nodes overspends; what a crash
+//! leaves reserved stays so until that node's journal has been booked (never until a timeout).
+//!
+//! An organization without a quota, or with an unlimited one, is remembered as such and costs no database work at all.
+//! While the database is away, leases are spent to the end, organizations known to be unlimited are served, and all others
+//! are refused as [`Refusal::Unavailable`].
+//!
+//! # Cancellation
+//! Dropping [`Quota::take_call`] or [`Quota::reserve`] loses nothing: a refill runs on a task of its own, and what it had
+//! taken for a caller that went away is given back.
 
+mod changes;
 mod lease;
+mod refill;
 mod refusal;
+mod slot;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::section::NoQuota;
+use dashmap::DashMap;
+use database::Database;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use types::id::{Node, Organization};
+use types::{Caller, Clock, Id};
+use uuid::Uuid;
 
 pub use lease::{CallPermit, Reservation};
 pub use refusal::{Refusal, Resource};
+
+use lease::Slice;
+use slot::{Slot, Step};
+
+/// How large leases are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The largest lease of tokens.
+    pub lease_tokens_max: u64,
+    /// The largest lease of calls.
+    pub lease_calls_max: u64,
+    /// After how long without use a lease is given back.
+    pub lease_idle_return: Duration,
+    /// What an organization without a quota may do.
+    pub no_quota: NoQuota,
+}
 
 /// The most one attempt can use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,6 +59,160 @@ pub struct Estimate {
     pub input_tokens_max: u64,
     /// The cap on output tokens that the provider was given.
     pub output_tokens_max: u64,
+}
+
+/// The quotas of all organizations, as far as this node serves them; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Quota {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    slots: DashMap<(Id<Organization>, Resource), Arc<Slot>>,
+    options: Options,
+    database: Database,
+    clock: Arc<dyn Clock>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    node: Id<Node>,
+    /// This process: its leases are its own, even after a restart on the same journal.
+    life: Uuid,
+}
+
+/// What a quota manager needs to know of its surroundings.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where the quotas are.
+    pub database: Database,
+    /// For the ends of periods.
+    pub clock: Arc<dyn Clock>,
+    /// Where refills and sweeps run.
+    pub tasks: TaskTracker,
+    /// The node, by its journal.
+    pub node: Id<Node>,
+}
+
+/// A caller tries so often to get what others refilled and took; then it is told that nothing can be said.
+const ATTEMPTS_MAX: usize = 8;
+
+impl Quota {
+    /// Begins to serve; asks the database nothing yet.
+    pub fn start(options: Options, surroundings: Surroundings) -> Self {
+        let Surroundings {
+            database,
+            clock,
+            tasks,
+            node,
+        } = surroundings;
+        let life = Id::<types::id::Lease>::new(&*clock).uuid();
+        let stop = CancellationToken::new();
+        let quota = Self {
+            shared: Arc::new(Shared {
+                slots: DashMap::new(),
+                options,
+                database,
+                clock,
+                tasks: tasks.clone(),
+                stop: stop.clone(),
+                node,
+                life,
+            }),
+        };
+        tasks.spawn(changes::follow(quota.clone(), stop.clone()));
+        tasks.spawn(sweep::run(quota.clone(), stop));
+        quota
+    }
+
+    /// Takes one API call, or says why there is none.
+    pub async fn take_call(&self, caller: &Caller) -> Result<CallPermit, Refusal> {
+        let slice = self
+            .take(caller.organization, Resource::ApiCalls, 1)
+            .await?;
+        Ok(CallPermit::new(slice))
+    }
+
+    /// Reserves the most an attempt can use, or says why it cannot be had.
+    pub async fn reserve(
+        &self,
+        caller: &Caller,
+        estimate: Estimate,
+    ) -> Result<Reservation, Refusal> {
+        let tokens = estimate.total_tokens();
+        let slice = self
+            .take(caller.organization, Resource::AiTokens, tokens)
+            .await?;
+        Ok(Reservation::new(slice))
+    }
+
+    async fn take(
+        &self,
+        organization: Id<Organization>,
+        resource: Resource,
+        amount: u64,
+    ) -> Result<Slice, Refusal> {
+        let slot = self.shared.slot(organization, resource);
+        for _ in 0..ATTEMPTS_MAX {
+            match slot.take(amount, self.shared.clock.now()) {
+                Step::Taken(slice) => {
+                    if slot.runs_low(&slice) {
+                        refill::ahead(&self.shared, &slot);
+                    }
+                    return Ok(slice);
+                }
+                Step::Refused(refusal) => return Err(counted(refusal)),
+                Step::Refill => {}
+            }
+            if let Some(slice) = refill::for_caller(&self.shared, &slot, amount).await? {
+                return Ok(slice);
+            }
+        }
+        Err(counted(Refusal::Unavailable { resource }))
+    }
+
+    /// Which process of the node this is.
+    pub(crate) fn life(&self) -> Uuid {
+        self.shared.life
+    }
+
+    /// Stops the tasks and gives back all that is not reserved. What is reserved ends when its settlement is shipped.
+    pub(crate) async fn stop(&self) {
+        self.shared.stop.cancel();
+        sweep::give_all_back(&self.shared).await;
+    }
+}
+
+impl Shared {
+    fn slot(&self, organization: Id<Organization>, resource: Resource) -> Arc<Slot> {
+        let key = (organization, resource);
+        if let Some(slot) = self.slots.get(&key) {
+            return Arc::clone(&slot);
+        }
+        let slot = self.slots.entry(key);
+        Arc::clone(&slot.or_insert_with(|| Arc::new(Slot::new(organization, resource))))
+    }
+
+    /// The largest lease of a resource.
+    const fn lease_max(&self, resource: Resource) -> u64 {
+        match resource {
+            Resource::ApiCalls => self.options.lease_calls_max,
+            Resource::AiTokens => self.options.lease_tokens_max,
+        }
+    }
+}
+
+fn counted(refusal: Refusal) -> Refusal {
+    let reason = match &refusal {
+        Refusal::Exceeded { .. } => "exceeded",
+        Refusal::Unavailable { .. } => "unavailable",
+    };
+    metrics::counter!(
+        "flowpilot_quota_refusals_total",
+        "resource" => refusal.resource().as_str(),
+        "reason" => reason,
+    )
+    .increment(1);
+    refusal
 }
 
 impl Estimate {

@@ -13,7 +13,7 @@ use types::call::{Dialect, Endpoint};
 use types::id::{Request, Workflow};
 use types::{Caller, Id, Outcome, Usage, UsageSource, Usd};
 
-use crate::price::Price;
+use crate::price::{Price, Service};
 use crate::quota::{CallPermit, Estimate, Reservation};
 
 /// One attempt at a provider, before it is made.
@@ -49,8 +49,10 @@ pub struct Intent {
     pub estimate: Estimate,
     /// The price at this moment, which also prices the settlement; absent where the model has none and is let through.
     pub price: Option<Arc<Price>>,
-    /// How the cache was asked: `miss`, `bypass` …
-    pub cache_status: Option<String>,
+    /// How the cache took part.
+    pub cache_status: Option<CacheStatus>,
+    /// Who pays.
+    pub charge_to: ChargeTo,
     /// Labels for reports, fixed now.
     pub tags: BTreeMap<String, String>,
 }
@@ -73,6 +75,8 @@ pub struct Settlement {
     pub usage: Usage,
     /// Who says so.
     pub usage_source: UsageSource,
+    /// The service that the provider says it used; it has prices of its own.
+    pub service: Service,
     /// From admission to the last byte.
     pub latency: Duration,
     /// From admission to the first byte of the answer.
@@ -87,6 +91,34 @@ pub struct Settlement {
     pub completed_at: DateTime<Utc>,
     /// Whether the request ends here; `false` when another attempt follows.
     pub last_attempt: bool,
+}
+
+/// How the cache took part in a request; `ai_requests.cache_status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// The same call was answered before.
+    Exact,
+    /// The same call, but for politeness and white space.
+    Normalized,
+    /// A call of the same meaning.
+    Semantic,
+    /// The same call was being answered at that moment.
+    Coalesced,
+    /// It had no answer.
+    Miss,
+    /// It was not asked.
+    Bypass,
+}
+
+/// Whose invoice an attempt goes on; `usage_events.charge_to`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ChargeTo {
+    /// The organization's.
+    #[default]
+    Tenant,
+    /// Nobody's: the platform made the call for itself, as when it audits the cache. Such an attempt is booked as a usage event
+    /// alone: it is no request of the organization and counts against no quota.
+    Platform,
 }
 
 /// Why an attempt failed.
@@ -127,12 +159,36 @@ pub struct Replay {
     pub completion_text: Option<String>,
     /// The sampling temperature as the client wrote it.
     pub temperature: Option<String>,
-    /// The tier that answered: `exact`, `semantic` …
-    pub cache_status: String,
+    /// The tier that answered.
+    pub cache_status: CacheStatus,
     /// What the stored answer's usage costs at today's price.
     pub saved_cost: Usd,
     /// From admission to the last byte.
     pub latency: Duration,
     /// Labels for reports.
     pub tags: BTreeMap<String, String>,
+}
+
+impl CacheStatus {
+    /// The word that is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Normalized => "normalized",
+            Self::Semantic => "semantic",
+            Self::Coalesced => "coalesced",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+impl ChargeTo {
+    /// The word that is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Platform => "platform",
+        }
+    }
 }

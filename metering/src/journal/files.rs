@@ -3,11 +3,11 @@
 //! A position is a byte offset in the endless journal; a segment file is named by the position of its first byte.
 
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
+use fs_err::os::unix::fs::OpenOptionsExt;
 use thiserror::Error;
 use types::id::Node;
 use types::{Clock, Id};

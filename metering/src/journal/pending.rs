@@ -13,7 +13,7 @@ use types::{Id, Outcome, Usage, UsageSource, Usd};
 use super::log::{Admission, Await, Reached};
 use super::record::{Record, Settle};
 use super::{Durability, Error, Journal, cost};
-use crate::price::Price;
+use crate::price::{Price, Service};
 use crate::record::{Failure, Held, Intent, Settlement};
 
 /// More tokens than any model can use in one request: a provider that reports them is not believed.
@@ -73,14 +73,19 @@ impl Open {
 
     pub(super) fn cost_of_estimate(&self) -> Usd {
         // A price list that cannot price 10¹² tokens is refused when it is loaded; nothing is billed at worst.
-        cost(self.price.as_deref(), &self.unknown_usage()).unwrap_or_default()
+        cost(
+            self.price.as_deref(),
+            Service::Standard,
+            &self.unknown_usage(),
+        )
+        .unwrap_or_default()
     }
 
     /// The usage and its cost; where the provider reported nonsense, the estimate, flagged.
     fn priced(&self, settlement: &mut Settlement) -> Usd {
         let believable = settlement.usage.total_tokens() <= TOKENS_MAX
             && settlement.usage.web_searches <= TOKENS_MAX;
-        let cost = cost(self.price.as_deref(), &settlement.usage);
+        let cost = cost(self.price.as_deref(), settlement.service, &settlement.usage);
         if let (true, true, Ok(cost)) = (believable, settlement.usage.is_consistent(), cost) {
             return cost;
         }
@@ -163,6 +168,7 @@ impl Pending {
             outcome,
             usage,
             usage_source: source,
+            service: Service::Standard,
             latency: latency.to_std().unwrap_or(Duration::ZERO),
             time_to_first_token: None,
             completion_text: None,

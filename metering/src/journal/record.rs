@@ -14,6 +14,7 @@ use types::id::Request;
 use types::{Caller, Id, Usage, Usd};
 use uuid::Uuid;
 
+use crate::price::Service;
 use crate::record;
 use crate::text;
 
@@ -40,6 +41,9 @@ pub(crate) struct Subject {
     pub(crate) user: Uuid,
     pub(crate) department: Option<Uuid>,
     pub(crate) workflow: Option<Uuid>,
+    /// No caller fills these two in yet; they are here because version 1 is frozen.
+    pub(crate) execution: Option<Uuid>,
+    pub(crate) step: Option<Uuid>,
     pub(crate) endpoint: Word,
     pub(crate) dialect: Word,
     pub(crate) model: String,
@@ -50,7 +54,7 @@ pub(crate) struct Subject {
     pub(crate) created_at: i64,
     pub(crate) prompt_text: String,
     pub(crate) temperature: Option<String>,
-    pub(crate) cache_status: Option<String>,
+    pub(crate) cache_status: Option<Word>,
     pub(crate) call_lease: Option<Uuid>,
     pub(crate) tags: BTreeMap<String, String>,
 }
@@ -59,6 +63,7 @@ pub(crate) struct Subject {
 pub(crate) struct Intent {
     pub(crate) subject: Subject,
     pub(crate) attempt: u32,
+    pub(crate) charge_to: Word,
     pub(crate) input_tokens_max: u64,
     pub(crate) output_tokens_max: u64,
     pub(crate) lease: Option<Uuid>,
@@ -76,6 +81,7 @@ pub(crate) struct Settle {
     pub(crate) outcome: Word,
     pub(crate) tokens: Tokens,
     pub(crate) usage_source: Word,
+    pub(crate) service: Word,
     pub(crate) cost: Usd,
     pub(crate) latency_ms: Option<u64>,
     pub(crate) time_to_first_token_ms: Option<u64>,
@@ -172,6 +178,8 @@ impl Intent {
             user: Uuid::nil(),
             department: None,
             workflow: intent.workflow.map(Into::into),
+            execution: None,
+            step: None,
             endpoint: intent.endpoint.as_str().into(),
             dialect: intent.dialect.as_str().into(),
             model: text::clean(intent.model),
@@ -181,7 +189,7 @@ impl Intent {
             created_at: intent.created_at.timestamp_micros(),
             prompt_text: text::clean(intent.prompt_text),
             temperature: intent.temperature.map(text::clean),
-            cache_status: intent.cache_status.map(text::clean),
+            cache_status: intent.cache_status.map(|status| status.as_str().into()),
             call_lease: held
                 .call
                 .as_ref()
@@ -193,6 +201,7 @@ impl Intent {
         Self {
             subject,
             attempt: intent.attempt,
+            charge_to: intent.charge_to.as_str().into(),
             input_tokens_max: intent.estimate.input_tokens_max,
             output_tokens_max: intent.estimate.output_tokens_max,
             lease: held
@@ -201,7 +210,7 @@ impl Intent {
                 .and_then(|tokens| tokens.lease_id())
                 .map(Into::into),
             reserved_tokens: held.tokens.as_ref().map_or(0, |tokens| tokens.tokens()),
-            price: intent.price.map(|price| price.id),
+            price: intent.price.map(|price| price.id()),
             unknown_cost,
         }
     }
@@ -216,6 +225,8 @@ impl Replayed {
             user: Uuid::nil(),
             department: None,
             workflow: replay.workflow.map(Into::into),
+            execution: None,
+            step: None,
             endpoint: replay.endpoint.as_str().into(),
             dialect: replay.dialect.as_str().into(),
             model: text::clean(replay.model),
@@ -225,7 +236,7 @@ impl Replayed {
             created_at: replay.created_at.timestamp_micros(),
             prompt_text: text::clean(replay.prompt_text),
             temperature: replay.temperature.map(text::clean),
-            cache_status: Some(text::clean(replay.cache_status)),
+            cache_status: Some(replay.cache_status.as_str().into()),
             call_lease,
             tags: text::clean_tags(replay.tags),
         };
@@ -256,6 +267,7 @@ impl Settle {
             outcome: settlement.outcome.as_str().into(),
             tokens: settlement.usage.into(),
             usage_source: settlement.usage_source.as_str().into(),
+            service: service_word(settlement.service).into(),
             cost,
             latency_ms: Some(millis(settlement.latency)),
             time_to_first_token_ms: settlement.time_to_first_token.map(millis),
@@ -282,6 +294,18 @@ impl From<Usage> for Tokens {
             audio_output: usage.audio_output_tokens,
             web_searches: usage.web_searches,
         }
+    }
+}
+
+/// The service that has no word of its own in the books.
+pub(crate) const STANDARD: &str = "standard";
+
+const fn service_word(service: Service) -> &'static str {
+    match service {
+        Service::Standard => STANDARD,
+        Service::Batch => "batch",
+        Service::Flex => "flex",
+        Service::Priority => "priority",
     }
 }
 

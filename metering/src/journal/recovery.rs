@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::files::{Folder, OpenError, Watermark};
 use super::frame::{self, Frame};
 use super::log::{Admission, Await, Log};
-use super::record::{DecodeError, Intent, Record, Settle};
+use super::record::{DecodeError, Intent, Record, STANDARD, Settle};
 use super::{Error, Journal, Limits, Open, Options};
 
 /// What the files hold.
@@ -124,6 +124,7 @@ fn unknown(intent: &Intent, completed_at: i64) -> Settle {
         outcome: Outcome::Unknown.as_str().into(),
         tokens: usage.into(),
         usage_source: UsageSource::Unknown.as_str().into(),
+        service: STANDARD.into(),
         cost: intent.unknown_cost,
         latency_ms: None,
         time_to_first_token_ms: None,

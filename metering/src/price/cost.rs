@@ -1,10 +1,11 @@
 //! Exact cost of a usage: disjoint classes, each multiplied by its price, summed without rounding.
 
+use config::prices::{Rates, Service};
 use thiserror::Error;
 use types::money::{self, UsdPerMillion};
 use types::{Usage, Usd};
 
-use super::{Price, Rates};
+use super::Price;
 
 /// Why a usage has no cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -24,39 +25,33 @@ impl From<money::Error> for Error {
 }
 
 impl Price {
-    /// What the usage costs.
+    /// What the usage costs at the standard service.
     pub fn cost(&self, usage: &Usage) -> Result<Usd, Error> {
+        self.cost_at(Service::Standard, usage)
+    }
+
+    /// What the usage costs at the service that the provider says it used.
+    pub fn cost_at(&self, service: Service, usage: &Usage) -> Result<Usd, Error> {
         if !usage.is_consistent() {
             return Err(Error::Inconsistent);
         }
-        let rates = self.rates_for(usage.input_tokens);
-        let mut total = Usd::ZERO;
+        let listed = self.listed();
+        let rates = listed.rates(service, usage.input_tokens);
+        let mut total = listed
+            .web_search
+            .unwrap_or_default()
+            .cost_of(usage.web_searches)?;
         for (tokens, rate) in classes(usage, rates) {
             total = total.checked_add(rate.cost_of(tokens)?)?;
         }
-        let searches = self
-            .web_search
-            .decimal()
-            .checked_mul(usage.web_searches.into())
-            .ok_or(Error::TooLarge)?;
-        Ok(total.checked_add(Usd::new(searches))?)
-    }
-
-    /// Crossing a threshold prices the whole request at the tier, not only the tokens above it.
-    fn rates_for(&self, input_tokens: u64) -> &Rates {
-        let reached = self
-            .tiers
-            .iter()
-            .filter(|tier| input_tokens > tier.input_tokens_over)
-            .max_by_key(|tier| tier.input_tokens_over);
-        reached.map_or(&self.rates, |tier| &tier.rates)
+        Ok(total)
     }
 }
 
 /// The usage taken apart, every token in exactly one class.
 ///
 /// A token that is cached *and* audio or image is priced as cached: providers name the cached part of the whole input only.
-/// The modality therefore counts against what is left of the input, audio first.
+/// The modality therefore counts against what is left of the input, audio first; reasoning likewise comes before audio output.
 fn classes(usage: &Usage, rates: &Rates) -> [(u64, UsdPerMillion); 9] {
     let cached =
         usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens;
@@ -67,24 +62,16 @@ fn classes(usage: &Usage, rates: &Rates) -> [(u64, UsdPerMillion); 9] {
     let spoken = usage
         .audio_output_tokens
         .min(usage.output_tokens - reasoning);
-    let written = usage.output_tokens - reasoning - spoken;
 
-    let cache_write_5m = rates.cache_write_5m.unwrap_or(rates.input);
     [
         (uncached - audio - image, rates.input),
-        (audio, rates.audio_input.unwrap_or(rates.input)),
-        (image, rates.image.unwrap_or(rates.input)),
-        (
-            usage.cache_read_tokens,
-            rates.cache_read.unwrap_or(rates.input),
-        ),
-        (usage.cache_write_5m_tokens, cache_write_5m),
-        (
-            usage.cache_write_1h_tokens,
-            rates.cache_write_1h.unwrap_or(cache_write_5m),
-        ),
-        (written, rates.output),
-        (reasoning, rates.reasoning.unwrap_or(rates.output)),
-        (spoken, rates.audio_output.unwrap_or(rates.output)),
+        (audio, rates.audio_input()),
+        (image, rates.image_input()),
+        (usage.cache_read_tokens, rates.cache_read()),
+        (usage.cache_write_5m_tokens, rates.cache_write()),
+        (usage.cache_write_1h_tokens, rates.cache_write_1h()),
+        (usage.output_tokens - reasoning - spoken, rates.output),
+        (reasoning, rates.reasoning()),
+        (spoken, rates.audio_output()),
     ]
 }

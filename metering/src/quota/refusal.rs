@@ -37,6 +37,15 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// What was refused.
+    pub const fn resource(&self) -> Resource {
+        match self {
+            Self::Exceeded { resource, .. } | Self::Unavailable { resource } => *resource,
+        }
+    }
+}
+
 impl Resource {
     /// Both, in the order in which they are taken.
     pub const ALL: [Self; 2] = [Self::ApiCalls, Self::AiTokens];

@@ -1,0 +1,83 @@
+//! The crate's parts, started in their order and stopped in the reverse one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use config::PriceList;
+use database::Database;
+use thiserror::Error;
+use tokio_util::task::TaskTracker;
+use types::Clock;
+
+use crate::journal::{Journal, OpenError};
+use crate::options::Options;
+use crate::price::PriceBook;
+use crate::quota::{Quota, Surroundings};
+
+/// Quotas, prices and the journal of one gateway; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metering {
+    journal: Journal,
+    quota: Quota,
+    prices: Arc<ArcSwap<PriceBook>>,
+}
+
+/// Why metering does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Without a journal nothing may be billed, and so nothing served.
+    #[error("the journal cannot be opened")]
+    Journal(#[from] OpenError),
+    /// The thread that opened it ended before its time.
+    #[error("opening the journal was broken off")]
+    BrokenOff(#[source] tokio::task::JoinError),
+}
+
+impl Metering {
+    /// Opens the journal, settling what an earlier life left open, and begins to ship it.
+    ///
+    /// The metrics' recorder has to be installed before. The database need not answer yet.
+    pub async fn start(
+        options: Options,
+        database: Database,
+        clock: Arc<dyn Clock>,
+        tasks: TaskTracker,
+    ) -> Result<Self, StartError> {
+        let journal = {
+            let (options, clock) = (options.journal(), Arc::clone(&clock));
+            let opening = tasks.spawn_blocking(move || Journal::open(&options, clock));
+            opening.await.map_err(StartError::BrokenOff)??
+        };
+        let surroundings = Surroundings {
+            database,
+            clock,
+            tasks,
+            node: journal.node(),
+        };
+        Ok(Self {
+            quota: Quota::start(options.quota(), surroundings),
+            journal,
+            prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(options.prices))),
+        })
+    }
+
+    /// The prices of this moment.
+    pub fn prices(&self) -> Arc<PriceBook> {
+        self.prices.load_full()
+    }
+
+    /// Takes a new price list; requests under way keep the price they began with.
+    pub fn set_prices(&self, list: PriceList) {
+        self.prices.store(Arc::new(PriceBook::new(list)));
+    }
+
+    /// The quotas.
+    pub const fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    /// The journal.
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+}

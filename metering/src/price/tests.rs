@@ -1,0 +1,186 @@
+//! Cost against an oracle of its own: whole numbers of pico-dollars, token by token class.
+
+use num_bigint::BigInt;
+use proptest::prelude::*;
+use types::{Usage, Usd};
+
+use super::*;
+
+const LIST: &str = r#"
+date = "2026-11-22"
+source = "test"
+[[price]]
+provider = "p"
+model = "m"
+usd = { input = "1.25", output = "10", cache_read = "0.125", cache_write = "1.5625", cache_write_1h = "2.5", reasoning = "12.000001", audio_input = "0.7", audio_output = "20", image_input = "0.33" }
+tier = [
+    { input_tokens_over = 200000, usd = { input = "2.5", output = "15" } },
+    { service = "batch", usd = { input = "0.625", output = "5" } },
+]
+web_search = "0.01"
+[[price]]
+provider = "p"
+model = "m"
+effective_from = "2026-12-01"
+usd = { input = "1", output = "2" }
+"#;
+
+fn book() -> PriceBook {
+    PriceBook::new(PriceList::parse(LIST).unwrap())
+}
+
+fn price_at(time: &str) -> Arc<Price> {
+    book().find("p", "m", time.parse().unwrap()).unwrap()
+}
+
+#[track_caller]
+fn check(usage: Usage, expected: &str) {
+    let cost = price_at("2026-11-22T00:00:00Z").cost(&usage).unwrap();
+    assert_eq!(cost.to_string(), expected);
+}
+
+#[test]
+fn every_token_is_priced_once_in_its_own_class() {
+    check(
+        Usage {
+            input_tokens: 1_000_000,
+            cache_read_tokens: 400_000,
+            ..Usage::default()
+        },
+        // Beyond 200,000 the whole request costs the tier's price; cached input has none there.
+        "2.5",
+    );
+    check(
+        Usage {
+            input_tokens: 100,
+            cache_read_tokens: 60,
+            audio_input_tokens: 100,
+            output_tokens: 10,
+            reasoning_tokens: 4,
+            web_searches: 2,
+            ..Usage::default()
+        },
+        // 60 × 0.125 + 40 × 0.7 + 6 × 10 + 4 × 12.000001 per million, and two searches.
+        "0.020143500004",
+    );
+}
+
+#[test]
+fn the_tier_begins_after_its_threshold() {
+    let of = |input_tokens| Usage {
+        input_tokens,
+        ..Usage::default()
+    };
+    check(of(200_000), "0.25");
+    check(of(200_001), "0.5000025");
+}
+
+#[test]
+fn a_price_holds_from_its_day_on_and_keeps_its_id() {
+    let before = price_at("2026-11-30T23:59:59Z");
+    let after = price_at("2026-12-01T00:00:00Z");
+    assert_ne!(before.id(), after.id());
+    assert_eq!(after.id(), price_at("2027-05-01T00:00:00Z").id());
+    assert!(
+        book()
+            .find("p", "unknown", chrono::DateTime::UNIX_EPOCH)
+            .is_none()
+    );
+}
+
+#[test]
+fn a_usage_that_contradicts_itself_has_no_cost() {
+    let usage = Usage {
+        input_tokens: 1,
+        cache_read_tokens: 2,
+        ..Usage::default()
+    };
+    assert_eq!(
+        price_at("2026-11-22T00:00:00Z").cost(&usage),
+        Err(Error::Inconsistent)
+    );
+}
+
+prop_compose! {
+    /// Usages whose parts fit into their totals, however they overlap.
+    fn usages()(
+        plain in 0_u64..300_000, read in 0_u64..100_000, short in 0_u64..100_000, long in 0_u64..100_000,
+        written in 0_u64..300_000, reasoning in 0_u64..100_000, spoken in 0_u64..400_000,
+        audio in 0_u64..300_000, image in 0_u64..300_000, searches in 0_u64..50,
+    ) -> Usage {
+        let input = plain + read + short + long;
+        let output = written + reasoning;
+        let audio = audio.min(input);
+        Usage {
+            input_tokens: input,
+            cache_read_tokens: read,
+            cache_write_5m_tokens: short,
+            cache_write_1h_tokens: long,
+            audio_input_tokens: audio,
+            image_tokens: image.min(input - audio),
+            output_tokens: output,
+            reasoning_tokens: reasoning,
+            audio_output_tokens: spoken.min(output),
+            web_searches: searches,
+        }
+    }
+}
+
+/// Millionths of a dollar per million tokens: whole numbers of pico-dollars per token.
+fn oracle(usage: &Usage) -> BigInt {
+    let long = usage.input_tokens > 200_000;
+    let (input, output) = if long {
+        (2_500_000, 15_000_000)
+    } else {
+        (1_250_000, 10_000_000)
+    };
+    let own = |price: u64, otherwise: u64| if long { otherwise } else { price };
+    let cached =
+        usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens;
+    let mut uncached = usage.input_tokens - cached;
+    let mut take = |wanted: u64| {
+        let taken = wanted.min(uncached);
+        uncached -= taken;
+        taken
+    };
+    let audio = take(usage.audio_input_tokens);
+    let image = take(usage.image_tokens);
+    let mut rest = usage.output_tokens - usage.reasoning_tokens;
+    let spoken = usage.audio_output_tokens.min(rest);
+    rest -= spoken;
+    let lines = [
+        (uncached, input),
+        (audio, own(700_000, input)),
+        (image, own(330_000, input)),
+        (usage.cache_read_tokens, own(125_000, input)),
+        (usage.cache_write_5m_tokens, own(1_562_500, input)),
+        (usage.cache_write_1h_tokens, own(2_500_000, input)),
+        (rest, output),
+        (usage.reasoning_tokens, own(12_000_001, output)),
+        (spoken, own(20_000_000, output)),
+        (usage.web_searches, 10_000_000_000),
+    ];
+    lines
+        .iter()
+        .map(|(count, pico)| BigInt::from(*count) * BigInt::from(*pico))
+        .sum()
+}
+
+proptest! {
+    #[test]
+    fn cost_equals_whole_numbers_of_pico_dollars(usage in usages()) {
+        let cost = price_at("2026-11-22T00:00:00Z").cost(&usage).unwrap();
+        let mut decimal = cost.decimal();
+        decimal.rescale(12);
+        prop_assert_eq!(BigInt::from(decimal.mantissa()), oracle(&usage));
+    }
+
+    /// Without a tier between them, two requests cost what one of both together costs.
+    #[test]
+    fn cost_is_additive(one in 0_u64..100_000, other in 0_u64..100_000) {
+        let price = price_at("2026-11-22T00:00:00Z");
+        let cost = |tokens| price.cost(&Usage { input_tokens: tokens, output_tokens: tokens, ..Usage::default() }).unwrap();
+        let sum: Usd = [cost(one), cost(other)].into_iter().sum();
+        prop_assert_eq!(sum, cost(one + other));
+    }
+}

@@ -1,0 +1,237 @@
+//! Asks the database for more of a quota: one question at a time per quota, on a task that no caller's leaving interrupts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use config::section::NoQuota;
+use tokio::sync::OwnedMutexGuard;
+use types::Id;
+
+use super::Shared;
+use super::counted;
+use super::lease::{Lease, Slice};
+use super::refusal::Refusal;
+use super::slot::{Slot, State, Step};
+use crate::store::leases::{self, Ask, Granted};
+
+/// Fetches what a caller needs and takes it for it. `None`: the caller should look again.
+pub(super) async fn for_caller(
+    shared: &Arc<Shared>,
+    slot: &Arc<Slot>,
+    amount: u64,
+) -> Result<Option<Slice>, Refusal> {
+    let guard = Arc::clone(&slot.refill).lock_owned().await;
+    // Whoever asked before may have brought enough, or the answer that there is none.
+    match slot.take(amount, shared.clock.now()) {
+        Step::Taken(slice) => return Ok(Some(slice)),
+        Step::Refused(refusal) => return Err(counted(refusal)),
+        Step::Refill => {}
+    }
+    let refill = demand(Arc::clone(shared), Arc::clone(slot), amount, guard);
+    let refilled = shared.tasks.spawn(refill).await;
+    let unavailable = Refusal::Unavailable {
+        resource: slot.resource,
+    };
+    refilled.unwrap_or(Err(unavailable)).map_err(counted)
+}
+
+/// Fetches more before anyone has to wait, unless somebody is at it.
+pub(super) fn ahead(shared: &Arc<Shared>, slot: &Arc<Slot>) {
+    let Ok(guard) = Arc::clone(&slot.refill).try_lock_owned() else {
+        return;
+    };
+    shared
+        .tasks
+        .spawn(top_up(Arc::clone(shared), Arc::clone(slot), guard));
+}
+
+async fn demand(
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+    amount: u64,
+    _guard: OwnedMutexGuard<()>,
+) -> Result<Option<Slice>, Refusal> {
+    let lease = current(&shared, &slot);
+    let given_back = GivenBack::take(&lease);
+    let ask = Ask {
+        lease: lease.id,
+        give_back: given_back.amount,
+        wanted: shared.lease_max(slot.resource).max(amount),
+        needed: amount,
+    };
+    let granted = ask_database(&shared, &slot, ask, &given_back.committing).await;
+    let granted = match granted {
+        Ok(granted) => {
+            given_back.done();
+            granted
+        }
+        Err(error) => {
+            given_back.failed();
+            return not_answered(&slot, amount, &error);
+        }
+    };
+    apply(&shared, &slot, &lease, granted, amount)
+}
+
+/// The lease that is spent from, or the one that will be.
+fn current(shared: &Shared, slot: &Slot) -> Arc<Lease> {
+    match slot.state() {
+        State::Leased(lease) => lease,
+        State::Unknown | State::Unlimited { .. } => Arc::new(Lease::new(Id::new(&*shared.clock))),
+    }
+}
+
+fn apply(
+    shared: &Shared,
+    slot: &Slot,
+    lease: &Arc<Lease>,
+    granted: Granted,
+    amount: u64,
+) -> Result<Option<Slice>, Refusal> {
+    match granted {
+        Granted::NoQuota if shared.options.no_quota == NoQuota::Refuse => {
+            let refusal = Refusal::Exceeded {
+                resource: slot.resource,
+                limit: 0,
+                used: 0,
+                reset_at: None,
+            };
+            slot.refuse(0, refusal.clone());
+            Err(refusal)
+        }
+        Granted::NoQuota | Granted::Unlimited => {
+            slot.set(State::Unlimited { stale: false });
+            Ok(None)
+        }
+        Granted::Nothing {
+            limit,
+            used,
+            reset_at,
+        } => {
+            let refusal = Refusal::Exceeded {
+                resource: slot.resource,
+                limit,
+                used,
+                reset_at: Some(reset_at),
+            };
+            slot.refuse(amount, refusal.clone());
+            Err(refusal)
+        }
+        Granted::Lease {
+            id,
+            amount: granted,
+            period_end,
+        } => {
+            let lease = if id == lease.id {
+                Arc::clone(lease)
+            } else {
+                Arc::new(Lease::new(id))
+            };
+            let slice = lease.grant_and_take(granted, period_end, amount);
+            slot.set(State::Leased(lease));
+            Ok(Some(slice))
+        }
+    }
+}
+
+async fn top_up(shared: Arc<Shared>, slot: Arc<Slot>, _guard: OwnedMutexGuard<()>) {
+    let State::Leased(lease) = slot.state() else {
+        return;
+    };
+    let ask = Ask {
+        lease: lease.id,
+        give_back: 0,
+        wanted: shared.lease_max(slot.resource),
+        needed: 1,
+    };
+    let granted = ask_database(&shared, &slot, ask, &AtomicBool::new(false)).await;
+    match granted {
+        Ok(Granted::Lease {
+            id,
+            amount,
+            period_end,
+        }) if id == lease.id => lease.grant(amount, period_end),
+        Ok(Granted::Lease {
+            id,
+            amount,
+            period_end,
+        }) => {
+            let lease = Lease::new(id);
+            lease.grant(amount, period_end);
+            slot.set(State::Leased(Arc::new(lease)));
+        }
+        // Whoever needs it finds out, and is told why.
+        Ok(_) | Err(_) => slot.pause_ahead(),
+    }
+}
+
+async fn ask_database(
+    shared: &Shared,
+    slot: &Slot,
+    ask: Ask,
+    committing: &AtomicBool,
+) -> Result<Granted, database::Error> {
+    let holder = leases::Holder {
+        organization: slot.organization,
+        resource: slot.resource,
+        node: shared.node,
+        life: shared.life,
+    };
+    let granted = leases::take(&shared.database, holder, ask, committing).await;
+    let outcome = match &granted {
+        Ok(_) => "answered",
+        Err(_) => "failed",
+    };
+    metrics::counter!("flowpilot_quota_refills_total", "outcome" => outcome).increment(1);
+    granted
+}
+
+/// The database did not answer: an organization known to be unlimited is served all the same.
+fn not_answered(
+    slot: &Slot,
+    amount: u64,
+    error: &database::Error,
+) -> Result<Option<Slice>, Refusal> {
+    tracing::warn!(
+        resource = %slot.resource,
+        error = error as &dyn std::error::Error,
+        "a quota could not be asked for"
+    );
+    let refusal = Refusal::Unavailable {
+        resource: slot.resource,
+    };
+    slot.refuse(0, refusal.clone());
+    match slot.state() {
+        State::Unlimited { .. } => Ok(Some(Slice::unlimited(amount))),
+        State::Unknown | State::Leased(_) => Err(refusal),
+    }
+}
+
+/// What was taken out of a lease to be given back to the database.
+///
+/// Where it is certain that the database did not take it, it goes back into the lease. Where the commit's outcome is not
+/// known it stays out: it is then reserved for nobody until the node ends, which never overspends.
+struct GivenBack<'a> {
+    lease: &'a Lease,
+    amount: u64,
+    /// Set once the commit may have happened.
+    committing: AtomicBool,
+}
+
+impl<'a> GivenBack<'a> {
+    fn take(lease: &'a Lease) -> Self {
+        Self {
+            lease,
+            amount: lease.take_all(),
+            committing: AtomicBool::new(false),
+        }
+    }
+
+    fn done(self) {}
+
+    fn failed(self) {
+        if !self.committing.load(Ordering::Acquire) {
+            self.lease.give(self.amount);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What this node knows of one quota, and the path every request takes through it: memory only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use chrono::{DateTime, Utc};
+use types::Id;
+use types::id::Organization;
+
+use super::lease::{Lease, Slice};
+use super::refusal::{Refusal, Resource};
+
+/// How long a refusal is remembered, so that a caller who does not give up costs the database two questions a second.
+/// What other nodes give back can be had after it.
+const REFUSAL_REMEMBERED: Duration = Duration::from_millis(500);
+
+/// One quota of one organization.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) organization: Id<Organization>,
+    pub(super) resource: Resource,
+    state: ArcSwap<State>,
+    refused: ArcSwapOption<Refused>,
+    /// Held by whoever asks the database: one at a time.
+    pub(super) refill: Arc<tokio::sync::Mutex<()>>,
+    made: Instant,
+    /// The last request, in milliseconds since the slot was made.
+    used_ms: AtomicU64,
+    /// Until when nothing is fetched ahead, likewise.
+    ahead_ms: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    /// Never asked.
+    Unknown,
+    /// No limit; `stale` when it may have got one since.
+    Unlimited { stale: bool },
+    /// Spent from this.
+    Leased(Arc<Lease>),
+}
+
+#[derive(Debug)]
+struct Refused {
+    /// What was asked for; less may still be had.
+    amount: u64,
+    until: Instant,
+    refusal: Refusal,
+}
+
+/// What memory says to a request.
+#[derive(Debug)]
+pub(super) enum Step {
+    Taken(Slice),
+    Refused(Refusal),
+    /// The database has to be asked.
+    Refill,
+}
+
+impl Slot {
+    pub(super) fn new(organization: Id<Organization>, resource: Resource) -> Self {
+        Self {
+            organization,
+            resource,
+            state: ArcSwap::from_pointee(State::Unknown),
+            refused: ArcSwapOption::empty(),
+            refill: Arc::default(),
+            made: Instant::now(),
+            used_ms: AtomicU64::new(0),
+            ahead_ms: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn take(&self, amount: u64, now: DateTime<Utc>) -> Step {
+        self.used_ms.store(self.now_ms(), Ordering::Relaxed);
+        match &**self.state.load() {
+            State::Unlimited { stale: false } => return Step::Taken(Slice::unlimited(amount)),
+            // The database was asked just now and did not answer: what was known holds on.
+            State::Unlimited { stale: true } if self.refusal_of(amount).is_some() => {
+                return Step::Taken(Slice::unlimited(amount));
+            }
+            State::Leased(lease) if lease.holds_at(now) => {
+                if let Some(slice) = lease.take(amount) {
+                    return Step::Taken(slice);
+                }
+            }
+            State::Unlimited { .. } | State::Leased(_) | State::Unknown => {}
+        }
+        self.refusal_of(amount).map_or(Step::Refill, Step::Refused)
+    }
+
+    fn refusal_of(&self, amount: u64) -> Option<Refusal> {
+        let refused = self.refused.load();
+        let refused = refused.as_ref()?;
+        let holds = amount >= refused.amount && Instant::now() < refused.until;
+        holds.then(|| refused.refusal.clone())
+    }
+
+    /// Remembers that the amount was refused.
+    pub(super) fn refuse(&self, amount: u64, refusal: Refusal) {
+        let until = Instant::now() + REFUSAL_REMEMBERED;
+        self.refused.store(Some(Arc::new(Refused {
+            amount,
+            until,
+            refusal,
+        })));
+    }
+
+    pub(super) fn state(&self) -> State {
+        State::clone(&self.state.load())
+    }
+
+    pub(super) fn set(&self, state: State) {
+        self.state.store(Arc::new(state));
+        self.refused.store(None);
+    }
+
+    /// The limit may have changed.
+    pub(super) fn doubt(&self) {
+        self.refused.store(None);
+        if let State::Unlimited { .. } = self.state() {
+            self.set(State::Unlimited { stale: true });
+        }
+    }
+
+    /// Whether more should be fetched before somebody has to wait for it.
+    pub(super) fn runs_low(&self, slice: &Slice) -> bool {
+        slice.lease().is_some_and(|lease| lease.is_low())
+            && self.now_ms() >= self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    /// Nothing was to be had; it is not asked for ahead for a while.
+    pub(super) fn pause_ahead(&self) {
+        let pause = u64::try_from(REFUSAL_REMEMBERED.as_millis()).unwrap_or_default();
+        self.ahead_ms
+            .store(self.now_ms() + pause, Ordering::Relaxed);
+    }
+
+    pub(super) fn idle_for(&self) -> Duration {
+        let idle = self.now_ms() - self.used_ms.load(Ordering::Relaxed).min(self.now_ms());
+        Duration::from_millis(idle)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,3 @@
+//! The SQL of this crate; nothing else here contains any.
+
+pub(crate) mod leases;
