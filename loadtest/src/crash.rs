@@ -85,5 +85,8 @@ pub async fn run(options: Options) -> anyhow::Result<Verdict> {
         kills: options.kills,
         account,
     })?;
+    if !holds {
+        scratch.keep();
+    }
     Ok(Verdict::when(holds))
 }

@@ -12,6 +12,7 @@ use crate::output;
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    kept: bool,
 }
 
 impl Scratch {
@@ -19,12 +20,21 @@ impl Scratch {
     pub fn new() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("loadtest-{}", Uuid::now_v7()));
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path })
+        Ok(Self { path, kept: false })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Leaves it behind, for people to look into.
+    pub fn keep(mut self) {
+        output::note(&format!(
+            "logs and data are kept in {}",
+            self.path.display()
+        ));
+        self.kept = true;
     }
 
     /// Writes a file in it.
@@ -37,6 +47,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         if let Err(error) = fs::remove_dir_all(&self.path) {
             output::note(&format!("{} is left behind: {error}", self.path.display()));
         }
