@@ -23,12 +23,15 @@ use std::time::Duration;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use database::Database;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
 use types::id::Organization;
 use types::{Caller, Id, Principal};
 use utoipa::IntoParams;
@@ -37,8 +40,6 @@ use uuid::Uuid;
 use crate::auth::Authorized;
 use crate::extract;
 use crate::problem::{Code, Problem};
-
-pub use store::sweep;
 
 /// The header that names a creating request.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -51,6 +52,9 @@ const KEY_LENGTH_MAX: usize = 255;
 
 /// When to try again while the first request runs: management transactions last milliseconds.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often kept answers whose time is over are deleted.
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 
 /// A creating request: its body, and the means to answer it once. An extractor.
 #[derive(Debug, Clone)]
@@ -222,6 +226,21 @@ const fn principal(caller: &Caller) -> Uuid {
     match caller.principal {
         Principal::Key { id, .. } | Principal::Operator { id, .. } => id.uuid(),
         Principal::User(user) => user.uuid(),
+    }
+}
+
+/// Deletes kept answers whose time is over, every hour until it is stopped. Spawn it once.
+pub async fn sweep_always(database: Database, stop: CancellationToken) {
+    let mut tick = interval(SWEEP_INTERVAL);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        match store::sweep(&database).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "old idempotency keys deleted"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "old idempotency keys could not be deleted");
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use config::section::Auth;
-use database::{Bulkhead, Database};
+use database::Database;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -115,18 +115,21 @@ impl Keys {
         let shared = &self.shared;
         let turn = tokio::time::timeout(LOOKUP_WAIT_MAX, shared.lookups.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
+            count_lookup("refused");
             return Err(Refusal::Unavailable);
         };
         let reading = shared.memory.read();
-        let found = store::find(&shared.database, Bulkhead::Hot, &[hash]).await;
+        let found = store::find(&shared.database, &[hash]).await;
         let mut found = found.map_err(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a key could not be looked up"
             );
+            count_lookup("failed");
             Refusal::Unavailable
         })?;
         let known = found.pop();
+        count_lookup(if known.is_some() { "found" } else { "unknown" });
         shared.memory.learn(reading, hash, known.as_ref());
 
         let known = known.ok_or(Refusal::Unknown)?;
@@ -148,6 +151,11 @@ impl Keys {
         let now = self.shared.clock.now().timestamp_micros();
         self.shared.fresh_at_micros.store(now, Ordering::Relaxed);
     }
+}
+
+/// Counts the look-ups that memory could not answer.
+fn count_lookup(outcome: &'static str) {
+    metrics::counter!("flowpilot_key_lookups_total", "outcome" => outcome).increment(1);
 }
 
 impl api::Authenticate for Keys {

@@ -18,9 +18,14 @@ pub struct Row {
     pub remedy: &'static str,
 }
 
-/// The rows of the document's table of management codes.
-pub fn rows() -> impl Iterator<Item = Row> {
-    MARKDOWN.lines().filter_map(row)
+/// The section of the codes of `/api/v1`.
+pub const MANAGEMENT: &str = "Management API";
+
+/// The rows of one section, named by its heading.
+pub fn rows(section: &str) -> impl Iterator<Item = Row> {
+    let sections = MARKDOWN.split("\n## ");
+    let lines = sections.filter_map(move |text| text.strip_prefix(section));
+    lines.flat_map(str::lines).filter_map(row)
 }
 
 /// A line of the form ``| `code` | status | cause | remedy |``.
@@ -43,7 +48,7 @@ pub(crate) fn html() -> String {
          td,th{text-align:left;vertical-align:top;padding:.4rem .8rem}:target{background:#ffd}</style>\
          <h1>Error codes</h1><table><tr><th>Code<th>Status<th>Cause<th>Remedy",
     );
-    for row in rows() {
+    for row in MARKDOWN.lines().filter_map(row) {
         let (cause, remedy) = (escape(row.cause), escape(row.remedy));
         let Row { code, status, .. } = row;
         // Writing to a `String` cannot fail.

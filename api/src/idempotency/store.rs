@@ -104,8 +104,8 @@ pub(super) async fn insert(
     database::ensure_affected(done.rows_affected(), 1)
 }
 
-/// Deletes kept answers whose time is over, of all organizations; run it every hour or so.
-pub async fn sweep(database: &Database) -> Result<u64, database::Error> {
+/// Deletes kept answers whose time is over, of all organizations.
+pub(super) async fn sweep(database: &Database) -> Result<u64, database::Error> {
     let mut deleted = 0;
     loop {
         let sweep = database.worker("idempotency keys: sweep", Bulkhead::Workers, |tx| {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::section::Auth;
-use database::{Bulkhead, Database};
+use database::Database;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -169,6 +169,8 @@ impl Follower {
         let database = &self.keys.shared.database;
         let horizon = store::horizon(database).await?;
         let known = store::list(database, self.keys_max).await?;
+        metrics::gauge!("flowpilot_keys_loaded")
+            .set(f64::from(u32::try_from(known.len()).unwrap_or(u32::MAX)));
         self.keys.shared.memory.replace_all(known);
         self.horizon = horizon;
         self.applied.clear();
@@ -191,7 +193,7 @@ impl Follower {
 
         let hashes: Vec<_> = new.iter().filter_map(|change| change.hash).collect();
         if !hashes.is_empty() {
-            let present = store::find(&database, Bulkhead::Workers, &hashes).await?;
+            let present = store::find(&database, &hashes).await?;
             self.keys.shared.memory.replace(&hashes, present);
         }
         let organizations = new.iter().filter(|change| change.hash.is_none());

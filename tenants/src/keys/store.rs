@@ -1,4 +1,6 @@
 //! SQL of the keys in memory: `tenants.active_keys`, `tenants.key_changes`, `last_used_at`.
+//!
+//! What a revocation waits for goes through the hot pool, which no report and no batch fills.
 
 use std::sync::Arc;
 
@@ -61,12 +63,11 @@ impl TryFrom<Row> for Arc<Known> {
 /// The keys with these hashes, as far as they may be used.
 pub(super) async fn find(
     database: &Database,
-    bulkhead: Bulkhead,
     hashes: &[KeyHash],
 ) -> Result<Vec<Arc<Known>>, Error> {
     let hashes: Vec<_> = hashes.iter().map(KeyHash::to_string).collect();
     let hashes = hashes.as_slice();
-    let rows = database.worker("keys: find", bulkhead, |tx| {
+    let rows = database.worker("keys: find", Bulkhead::Hot, |tx| {
         Box::pin(async move {
             // A view's columns are nullable to sqlx; these are not null in its tables.
             let rows = sqlx::query_as!(
@@ -165,7 +166,7 @@ fn known(rows: Vec<Row>) -> Result<Vec<Arc<Known>>, Error> {
 
 /// The oldest transaction that is still running: all older ones can be seen.
 pub(super) async fn horizon(database: &Database) -> Result<i64, Error> {
-    let horizon = database.worker("keys: horizon", Bulkhead::Workers, |tx| {
+    let horizon = database.worker("keys: horizon", Bulkhead::Hot, |tx| {
         Box::pin(async move {
             let horizon = sqlx::query_scalar!(
                 // A function's result is nullable to sqlx; this one never is.
@@ -185,7 +186,7 @@ pub(super) async fn changes(
     limit: usize,
 ) -> Result<(i64, Vec<Change>), Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let read = database.worker("keys: changes", Bulkhead::Workers, |tx| {
+    let read = database.worker("keys: changes", Bulkhead::Hot, |tx| {
         Box::pin(async move {
             // Before the rows: what ends between the two statements is then read twice, not never.
             let horizon = sqlx::query_scalar!(
