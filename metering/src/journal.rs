@@ -43,7 +43,7 @@ pub use pending::{Durable, Pending};
 
 pub(crate) use files::Watermark;
 pub(crate) use reader::{Entry, ReadError, Reader};
-pub(crate) use record::{Intent, Record, Replayed, Settle, Subject, Tokens};
+pub(crate) use record::{Intent, Record, Replayed, STANDARD, Settle, Subject, Tokens};
 
 use crate::quota::CallPermit;
 use crate::{price, record as form};

@@ -10,7 +10,7 @@
 //! 5. [`price`] says what tokens cost; reports read the roll-ups.
 //!
 //! # Adding a price
-//! `config/prices.toml`: model, effective_from, prices per million tokens, source. Nothing here changes.
+//! `config/prices.toml`: model, `effective_from`, prices per million tokens, source. Nothing here changes.
 
 #![deny(clippy::float_arithmetic)]
 
@@ -20,6 +20,7 @@ mod options;
 pub mod price;
 pub mod quota;
 pub mod record;
+mod shipper;
 mod store;
 pub mod text;
 

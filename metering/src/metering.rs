@@ -12,14 +12,19 @@ use types::Clock;
 use crate::journal::{Journal, OpenError};
 use crate::options::Options;
 use crate::price::PriceBook;
-use crate::quota::{Quota, Surroundings};
+use crate::quota::{self, Quota};
+use crate::shipper;
+use crate::store::leases;
 
 /// Quotas, prices and the journal of one gateway; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metering {
     journal: Journal,
     quota: Quota,
+    shipper: shipper::Handle,
     prices: Arc<ArcSwap<PriceBook>>,
+    database: Database,
+    tasks: TaskTracker,
 }
 
 /// Why metering does not start.
@@ -48,17 +53,52 @@ impl Metering {
             let opening = tasks.spawn_blocking(move || Journal::open(&options, clock));
             opening.await.map_err(StartError::BrokenOff)??
         };
-        let surroundings = Surroundings {
-            database,
-            clock,
-            tasks,
+        let surroundings = quota::Surroundings {
+            database: database.clone(),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
             node: journal.node(),
         };
+        let quota = Quota::start(options.quota(), surroundings);
+        let surroundings = shipper::Surroundings {
+            journal: journal.clone(),
+            database: database.clone(),
+            clock,
+            tasks: tasks.clone(),
+            life: quota.life(),
+        };
+        let shipper = shipper::start(options.shipper(), surroundings);
         Ok(Self {
-            quota: Quota::start(options.quota(), surroundings),
             journal,
+            quota,
+            shipper,
             prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(options.prices))),
+            database,
+            tasks,
         })
+    }
+
+    /// Stops, after the last request has been settled: closes the journal, ships what it holds, and gives all leases back.
+    ///
+    /// Where the database is away, what is not shipped stays in the journal, and the leases with it, for the next start.
+    pub async fn stop(&self) {
+        let journal = self.journal.clone();
+        let closing = self.tasks.spawn_blocking(move || journal.close());
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "the journal was not closed in order");
+        }
+        self.quota.stop().await;
+        let shipped = self.shipper.stop().await;
+        if !shipped {
+            return;
+        }
+        let closed = leases::close_all(&self.database, self.journal.node(), "closed").await;
+        if let Err(error) = closed {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the node's leases could not be closed; the next start does it"
+            );
+        }
     }
 
     /// The prices of this moment.

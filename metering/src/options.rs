@@ -3,7 +3,7 @@
 use config::PriceList;
 use config::section;
 
-use crate::{journal, quota};
+use crate::{journal, quota, shipper};
 
 /// The sections of the configuration that metering reads.
 #[derive(Debug, Clone)]
@@ -28,6 +28,13 @@ impl Options {
             },
             segment_bytes_max: metering.segment_bytes_max,
             journal_bytes_max: metering.journal_bytes_max,
+        }
+    }
+
+    pub(crate) fn shipper(&self) -> shipper::Options {
+        shipper::Options {
+            ship_rows_max: self.metering.ship_rows_max,
+            ship_interval: self.metering.ship_interval,
         }
     }
 

@@ -1,3 +1,6 @@
 //! The SQL of this crate; nothing else here contains any.
 
 pub(crate) mod leases;
+pub(crate) mod ledger;
+pub(crate) mod totals;
+pub(crate) mod watermarks;

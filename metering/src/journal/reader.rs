@@ -28,8 +28,6 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) position: u64,
-    /// The position after it.
-    pub(crate) end: u64,
     pub(crate) record: Record,
 }
 
@@ -92,14 +90,11 @@ impl Reader {
                     payload,
                     bytes: length,
                 } => {
-                    let end = self.position + length as u64;
-                    let record = Record::decode(payload)?;
                     entries.push(Entry {
                         position: self.position,
-                        end,
-                        record,
+                        record: Record::decode(payload)?,
                     });
-                    self.position = end;
+                    self.position += length as u64;
                     offset += length;
                 }
                 Frame::Partial { needed } if offset == 0 => {

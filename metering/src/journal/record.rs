@@ -15,6 +15,7 @@ use types::{Caller, Id, Usage, Usd};
 use uuid::Uuid;
 
 use crate::price::Service;
+use crate::quota::{CallPermit, Reservation};
 use crate::record;
 use crate::text;
 
@@ -193,7 +194,7 @@ impl Intent {
             call_lease: held
                 .call
                 .as_ref()
-                .and_then(|call| call.lease_id())
+                .and_then(CallPermit::lease_id)
                 .map(Into::into),
             tags: text::clean_tags(intent.tags),
         };
@@ -207,9 +208,9 @@ impl Intent {
             lease: held
                 .tokens
                 .as_ref()
-                .and_then(|tokens| tokens.lease_id())
+                .and_then(Reservation::lease_id)
                 .map(Into::into),
-            reserved_tokens: held.tokens.as_ref().map_or(0, |tokens| tokens.tokens()),
+            reserved_tokens: held.tokens.as_ref().map_or(0, Reservation::tokens),
             price: intent.price.map(|price| price.id()),
             unknown_cost,
         }

@@ -109,7 +109,7 @@ fn killed(folder: &Path) -> tempfile::TempDir {
     copy
 }
 
-fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
+fn segments(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs_err::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

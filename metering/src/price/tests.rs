@@ -81,11 +81,7 @@ fn a_price_holds_from_its_day_on_and_keeps_its_id() {
     let after = price_at("2026-12-01T00:00:00Z");
     assert_ne!(before.id(), after.id());
     assert_eq!(after.id(), price_at("2027-05-01T00:00:00Z").id());
-    assert!(
-        book()
-            .find("p", "unknown", chrono::DateTime::UNIX_EPOCH)
-            .is_none()
-    );
+    assert!(book().find("p", "unknown", DateTime::UNIX_EPOCH).is_none());
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) async fn follow(quota: Quota, stop: CancellationToken) {
         listener: None,
         epoch: 0,
     };
-    stop.run_until_cancelled(follower.run()).await;
+    stop.run_until_cancelled(Box::pin(follower.run())).await;
 }
 
 impl Follower {

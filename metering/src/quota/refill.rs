@@ -52,25 +52,25 @@ async fn demand(
     _guard: OwnedMutexGuard<()>,
 ) -> Result<Option<Slice>, Refusal> {
     let lease = current(&shared, &slot);
-    let given_back = GivenBack::take(&lease);
+    let give_back = lease.take_all();
+    let committing = AtomicBool::new(false);
     let ask = Ask {
         lease: lease.id,
-        give_back: given_back.amount,
+        give_back,
         wanted: shared.lease_max(slot.resource).max(amount),
         needed: amount,
     };
-    let granted = ask_database(&shared, &slot, ask, &given_back.committing).await;
-    let granted = match granted {
-        Ok(granted) => {
-            given_back.done();
-            granted
-        }
+    match ask_database(&shared, &slot, ask, &committing).await {
+        Ok(granted) => apply(&shared, &slot, &lease, granted, amount),
         Err(error) => {
-            given_back.failed();
-            return not_answered(&slot, amount, &error);
+            // Certainly not given back: it can be spent on. Where the commit's outcome is not known it stays reserved for
+            // nobody until the node ends, which never overspends.
+            if !committing.load(Ordering::Acquire) {
+                lease.give(give_back);
+            }
+            not_answered(&slot, amount, &error)
         }
-    };
-    apply(&shared, &slot, &lease, granted, amount)
+    }
 }
 
 /// The lease that is spent from, or the one that will be.
@@ -204,34 +204,5 @@ fn not_answered(
     match slot.state() {
         State::Unlimited { .. } => Ok(Some(Slice::unlimited(amount))),
         State::Unknown | State::Leased(_) => Err(refusal),
-    }
-}
-
-/// What was taken out of a lease to be given back to the database.
-///
-/// Where it is certain that the database did not take it, it goes back into the lease. Where the commit's outcome is not
-/// known it stays out: it is then reserved for nobody until the node ends, which never overspends.
-struct GivenBack<'a> {
-    lease: &'a Lease,
-    amount: u64,
-    /// Set once the commit may have happened.
-    committing: AtomicBool,
-}
-
-impl<'a> GivenBack<'a> {
-    fn take(lease: &'a Lease) -> Self {
-        Self {
-            lease,
-            amount: lease.take_all(),
-            committing: AtomicBool::new(false),
-        }
-    }
-
-    fn done(self) {}
-
-    fn failed(self) {
-        if !self.committing.load(Ordering::Acquire) {
-            self.lease.give(self.amount);
-        }
     }
 }

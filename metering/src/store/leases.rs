@@ -1,5 +1,6 @@
 //! `metering.quota_leases`, through the functions that keep them and `usage_quotas` in step.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,8 @@ use types::id::{Lease, Node, Organization};
 use uuid::Uuid;
 
 use crate::quota::Resource;
+use crate::record::ChargeTo;
+use crate::shipper::booking::{EventKind, EventRow};
 
 /// Whose lease.
 #[derive(Debug, Clone, Copy)]
@@ -100,9 +103,8 @@ async fn take_in(
     .fetch_one(connection)
     .await?;
 
-    let limited = match row.limited {
-        None => return Ok(Granted::NoQuota),
-        Some(limited) => limited,
+    let Some(limited) = row.limited else {
+        return Ok(Granted::NoQuota);
     };
     match (row.lease_id, row.granted, row.period_end) {
         _ if !limited => Ok(Granted::Unlimited),
@@ -227,4 +229,37 @@ pub(crate) fn bigint(count: u64) -> i64 {
 
 fn count(column: Option<i64>) -> u64 {
     u64::try_from(column.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Turns what new events spent from reserved into used.
+pub(crate) async fn settle(
+    connection: &mut sqlx::PgConnection,
+    events: &[&EventRow<'_>],
+) -> Result<(), Error> {
+    let mut spent = BTreeMap::<_, i64>::new();
+    for event in events {
+        let counts = event.charge_to == ChargeTo::Tenant.as_str() && event.quantity > 0;
+        if counts {
+            let resource = match event.kind {
+                EventKind::AiRequest => Resource::AiTokens,
+                EventKind::ApiCall => Resource::ApiCalls,
+            };
+            let key = (event.subject.organization, resource.as_str(), event.lease);
+            let sum = spent.entry(key).or_default();
+            *sum = sum.saturating_add(event.quantity);
+        }
+    }
+    if spent.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "SELECT metering.settle_leases($1, $2, $3, $4)",
+        &spent.keys().map(|key| key.0).collect::<Vec<_>>(),
+        &spent.keys().map(|key| key.1).collect::<Vec<_>>() as _,
+        &spent.keys().map(|key| key.2).collect::<Vec<_>>() as _,
+        &spent.values().copied().collect::<Vec<_>>(),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
 }

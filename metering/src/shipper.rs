@@ -1,0 +1,373 @@
+//! Carries the journal to the ledger in batches, and never loses or doubles a record.
+//!
+//! One path for what is replayed after a restart and for what is written now: the journal's files are read from the watermark
+//! on, intents are joined with their settlements, and what is complete is posted in one transaction
+//! ([`crate::store::ledger::post`]). Every row has an id that was fixed in the journal, and totals are taken
+//! from the rows that were really inserted, so posting twice books once. The watermark only saves work.
+//!
+//! PostgreSQL away: the same batch is tried again, for ever and ever more slowly; nothing is read ahead, so memory stays flat
+//! while the journal grows. A record that PostgreSQL refuses for what is in it is found by halving the batch, parked in the
+//! file `dead-letters` beside the journal, counted and reported; it never holds up the others.
+
+pub(crate) mod booking;
+mod join;
+mod meters;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use database::Database;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use types::Clock;
+use uuid::Uuid;
+
+use crate::journal::{Entry, Journal, ReadError, Reader, Record, Watermark};
+use crate::store::{leases, ledger, watermarks};
+use booking::Booking;
+use join::Joiner;
+use meters::Meters;
+
+/// How the journal is shipped.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The most records of one transaction.
+    pub(crate) ship_rows_max: usize,
+    /// How often is looked for records.
+    pub(crate) ship_interval: Duration,
+}
+
+/// The first pause after a failure; it doubles up to the longest.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause, which bounds how much later than PostgreSQL the books come back.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a stop waits for PostgreSQL; what is not shipped then is shipped by the next start.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+/// How often a node that ships nothing says that it is there, and has nothing unshipped.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// Where the shipper works.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) journal: Journal,
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: TaskTracker,
+    /// This process, whose leases are not those of earlier ones.
+    pub(crate) life: Uuid,
+}
+
+/// The running shipper, from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    /// Ships what is there, then ends.
+    finish: CancellationToken,
+    /// Ends now.
+    abandon: CancellationToken,
+    ended: CancellationToken,
+    wake: Arc<tokio::sync::Notify>,
+    /// Nothing is left in the journal, not even an attempt without its end.
+    complete: Arc<AtomicBool>,
+}
+
+struct Service {
+    options: Options,
+    around: Surroundings,
+    handle: Handle,
+    reader: Option<Reader>,
+    joiner: Joiner,
+    watermark: Watermark,
+    reported_at: Instant,
+    meters: Meters,
+    /// Leases of earlier lives are still open.
+    earlier_leases: bool,
+}
+
+impl Handle {
+    /// Ships what is settled, then ends; whether all of the journal is shipped.
+    pub(crate) async fn stop(&self) -> bool {
+        self.finish.cancel();
+        self.wake.notify_one();
+        if timeout(STOP_GRACE, self.ended.cancelled()).await.is_err() {
+            tracing::warn!("not all of the journal could be shipped; the next start does it");
+            self.abandon.cancel();
+            self.ended.cancelled().await;
+        }
+        self.complete.load(Ordering::Acquire)
+    }
+}
+
+/// Starts the shipper on a task of the tracker.
+pub(crate) fn start(options: Options, around: Surroundings) -> Handle {
+    let handle = Handle {
+        finish: CancellationToken::new(),
+        abandon: CancellationToken::new(),
+        ended: CancellationToken::new(),
+        wake: Arc::default(),
+        complete: Arc::default(),
+    };
+    let reader = around.journal.reader();
+    let watermark = reader.watermark();
+    let tasks = around.tasks.clone();
+    let service = Service {
+        options,
+        around,
+        handle: handle.clone(),
+        reader: Some(reader),
+        joiner: Joiner::new(watermark.read),
+        watermark,
+        reported_at: Instant::now(),
+        meters: Meters::default(),
+        earlier_leases: true,
+    };
+    let ended = handle.ended.clone().drop_guard();
+    tasks.spawn(async move {
+        let _ended = ended;
+        service.run().await;
+    });
+    handle
+}
+
+impl Service {
+    async fn run(mut self) {
+        let abandon = self.handle.abandon.clone();
+        abandon.run_until_cancelled(Box::pin(self.ship_all())).await;
+    }
+
+    async fn ship_all(&mut self) {
+        let mut ticks = interval(self.options.ship_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let finishing = self.handle.finish.is_cancelled();
+            match self.round().await {
+                Ok(0) if finishing => {
+                    let complete = self.joiner.oldest().is_none();
+                    self.handle.complete.store(complete, Ordering::Release);
+                    return;
+                }
+                Ok(read) if read < self.options.ship_rows_max && !finishing => {
+                    tokio::select! {
+                        _ = ticks.tick() => {}
+                        () = self.handle.wake.notified() => {}
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the journal cannot be read on; nothing more is booked until a restart repairs it"
+                    );
+                    self.handle.finish.cancelled().await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads a piece of the journal and posts all of it that is complete. How many records were read.
+    async fn round(&mut self) -> Result<usize, ReadError> {
+        let entries = self.read().await?;
+        let read = entries.len();
+        let mut ready = Vec::new();
+        let mut orphans = Vec::new();
+        for entry in entries {
+            match self.joiner.add(entry) {
+                join::Joined::Open | join::Joined::Booked => {}
+                join::Joined::Complete(booking) => ready.push(booking),
+                join::Joined::Orphan(record) => orphans.push(record),
+            }
+        }
+        for orphan in orphans {
+            tracing::error!(
+                "the journal holds a settlement without its intent; it is parked and NOT BILLED"
+            );
+            self.park(&[*orphan]).await;
+        }
+
+        let reached = self.reached();
+        self.meters.unshipped(
+            self.around.journal.written() - self.watermark.read.min(self.around.journal.written()),
+            ready.len(),
+            self.oldest_age(&ready),
+        );
+        let mut batches = ready.chunks(self.options.ship_rows_max).peekable();
+        while let Some(batch) = batches.next() {
+            // Only when the last batch is booked is everything before the new watermark.
+            let mark = if batches.peek().is_none() {
+                reached
+            } else {
+                self.watermark
+            };
+            self.post(batch, mark).await;
+        }
+        self.remember(reached).await;
+        if read == 0 || !ready.is_empty() {
+            self.meters.unshipped(0, 0, Duration::ZERO);
+        }
+        self.close_earlier_leases().await;
+        Ok(read)
+    }
+
+    /// Reading is a copy from the page cache, but up to a megabyte of it: not on the runtime's threads.
+    async fn read(&mut self) -> Result<Vec<Entry>, ReadError> {
+        let Some(mut reader) = self.reader.take() else {
+            return Err(ReadError::Io(std::io::ErrorKind::NotFound.into()));
+        };
+        let reading = self.around.tasks.spawn_blocking(move || {
+            let entries = reader.read();
+            (reader, entries)
+        });
+        let (reader, entries) = reading
+            .await
+            .map_err(|error| ReadError::Io(std::io::Error::other(error)))?;
+        self.reader = Some(reader);
+        entries
+    }
+
+    /// The watermark once everything read so far is booked.
+    fn reached(&self) -> Watermark {
+        let read = self.reader.as_ref().map_or(0, Reader::position);
+        let read = read.max(self.watermark.read);
+        Watermark {
+            settled: self.joiner.oldest().map_or(read, |oldest| oldest.min(read)),
+            read,
+        }
+    }
+
+    /// Posts a batch, whatever it takes; parks what can never be posted.
+    async fn post(&mut self, batch: &[Booking], mark: Watermark) {
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let posted = self.post_or_fault(part, mark).await;
+            match (posted, part) {
+                (Ok(()), _) => {}
+                (Err(error), [booking]) => {
+                    tracing::error!(
+                        request_id = %booking.request_id(),
+                        error = &error as &dyn std::error::Error,
+                        "a record is refused by the database; it is parked and NOT BILLED"
+                    );
+                    self.park(&booking.records()).await;
+                }
+                (Err(_), part) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+        }
+    }
+
+    /// Tries until it is posted, or refused for what is in it.
+    async fn post_or_fault(
+        &mut self,
+        part: &[Booking],
+        mark: Watermark,
+    ) -> Result<(), database::Error> {
+        let mut pause = RETRY_PAUSE;
+        loop {
+            let begun = Instant::now();
+            let report = self.report(mark);
+            match ledger::post(&self.around.database, part, &report).await {
+                Ok(inserted) => {
+                    self.reported_at = Instant::now();
+                    self.meters.shipped(inserted, begun.elapsed());
+                    return Ok(());
+                }
+                Err(error) if ledger::is_fault_of_a_row(&error) => return Err(error),
+                Err(error) => {
+                    self.meters.failed();
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        records = part.len(),
+                        "the journal could not be shipped; it is tried again"
+                    );
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn report(&self, mark: Watermark) -> watermarks::Report {
+        watermarks::Report {
+            node: self.around.journal.node(),
+            watermark: mark,
+            oldest_unsettled_at: self.joiner.oldest_created_at(),
+            shipped_at: self.around.clock.now(),
+        }
+    }
+
+    /// Keeps records that cannot be booked; tries until they are kept.
+    async fn park(&self, records: &[Record]) {
+        self.meters.parked();
+        loop {
+            let (journal, records) = (self.around.journal.clone(), records.to_vec());
+            let parking = self
+                .around
+                .tasks
+                .spawn_blocking(move || journal.park(&records));
+            match parking.await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::error!(%error, "a record could not be parked"),
+                Err(error) => tracing::error!(%error, "a record could not be parked"),
+            }
+            sleep(RETRY_PAUSE_MAX).await;
+        }
+    }
+
+    /// Moves the watermark, in the file and, when nothing was posted for long, in the database.
+    async fn remember(&mut self, reached: Watermark) {
+        if reached != self.watermark {
+            let journal = self.around.journal.clone();
+            let setting = self
+                .around
+                .tasks
+                .spawn_blocking(move || journal.set_watermark(reached));
+            match setting.await {
+                Ok(Ok(())) => self.watermark = reached,
+                // It only saves work; the next round tries again.
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the journal's watermark could not be kept");
+                }
+                Err(error) => tracing::warn!(%error, "the journal's watermark could not be kept"),
+            }
+        }
+        if self.reported_at.elapsed() >= HEARTBEAT {
+            self.reported_at = Instant::now();
+            let report = self.report(reached);
+            // Where the database is away there is nothing to say.
+            let _ = watermarks::put(&self.around.database, &report).await;
+        }
+    }
+
+    /// Once everything of earlier lives is booked, what they had reserved is free again.
+    async fn close_earlier_leases(&mut self) {
+        if !self.earlier_leases || self.watermark.read < self.around.journal.recovered() {
+            return;
+        }
+        let node = self.around.journal.node();
+        match leases::close_earlier(&self.around.database, node, self.around.life).await {
+            Ok(released) => {
+                self.earlier_leases = false;
+                if released > 0 {
+                    tracing::info!(
+                        released,
+                        "leases of an earlier life of this node were closed"
+                    );
+                }
+            }
+            Err(error) => tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "leases of an earlier life could not be closed yet"
+            ),
+        }
+    }
+
+    fn oldest_age(&self, ready: &[Booking]) -> Duration {
+        let oldest = ready.iter().map(Booking::created_at).min();
+        let age = oldest.map(|oldest| self.around.clock.now().signed_duration_since(oldest));
+        age.and_then(|age| age.to_std().ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,225 @@
+//! Posting: requests, usage events, totals and quotas in one transaction, from the rows that were really inserted.
+//!
+//! The order of the steps is the order of the locks, the same on every node: billing periods, then days, then roll-ups,
+//! then quotas, each sorted by organization. Quotas come last, because the request path waits for them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::NaiveDate;
+use database::{Bulkhead, Database, Error};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::leases::{self, bigint};
+use super::totals::{self, Totals};
+use super::watermarks::{self, Report};
+use crate::shipper::booking::{Booking, EventRow, RequestRow};
+use crate::text::fit;
+
+/// Widths of the columns, in characters; longer texts are cut rather than refused.
+pub(super) const MODEL_MAX: usize = 255;
+pub(super) const PROVIDER_MAX: usize = 100;
+const ERROR_KIND_MAX: usize = 50;
+
+/// Books what is not booked yet. How many usage events were new.
+pub(crate) async fn post(
+    database: &Database,
+    bookings: &[Booking],
+    report: &Report,
+) -> Result<usize, Error> {
+    let mut requests: Vec<_> = bookings.iter().filter_map(Booking::request_row).collect();
+    let mut events: Vec<_> = bookings.iter().flat_map(Booking::event_rows).collect();
+    requests.sort_by_key(|row| (row.subject.organization, row.subject.created_at));
+    events.sort_by_key(|row| (row.subject.organization, row.subject.created_at));
+    let (requests, events) = (requests.as_slice(), events.as_slice());
+
+    database
+        .worker("ledger: post", Bulkhead::Workers, |tx| {
+            Box::pin(post_in(tx.connection(), requests, events, report))
+        })
+        .await
+}
+
+async fn post_in(
+    connection: &mut PgConnection,
+    requests: &[RequestRow<'_>],
+    events: &[EventRow<'_>],
+    report: &Report,
+) -> Result<usize, Error> {
+    let months = totals::months(events);
+    let billed = totals::open_periods(connection, &months).await?;
+    insert_requests(connection, requests).await?;
+    let inserted = insert_events(connection, events, &billed).await?;
+
+    let new: Vec<_> = events
+        .iter()
+        .filter(|event| inserted.contains(&event.id.uuid()))
+        .collect();
+    let totals = Totals::of(&new, &billed);
+    totals.post(connection).await?;
+    leases::settle(connection, &new).await?;
+    watermarks::put_in(connection, report).await?;
+    Ok(new.len())
+}
+
+/// Whether a row's content made PostgreSQL refuse it, so that trying again is of no use.
+///
+/// Everything else, a missing right or a full disk as well as a lost connection, is somebody's to repair and then succeeds.
+pub(crate) fn is_fault_of_a_row(error: &Error) -> bool {
+    match error {
+        Error::ForeignKey { .. }
+        | Error::Check { .. }
+        | Error::NotNull { .. }
+        | Error::Unique { .. }
+        | Error::Exclusion { .. }
+        | Error::Inconsistent { .. } => true,
+        // Class 22 is "data exception": a text, number or date that does not fit.
+        Error::Other(cause) => cause.sqlstate().is_some_and(|code| code.starts_with("22")),
+        _ => false,
+    }
+}
+
+/// Every row's value of one column.
+macro_rules! column {
+    ($rows:expr, $row:ident => $value:expr) => {
+        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
+async fn insert_requests(
+    connection: &mut PgConnection,
+    rows: &[RequestRow<'_>],
+) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "
+        INSERT INTO ai_requests
+               ( id, created_at, organization_id, model, prompt_text, prompt_tokens, completion_text, completion_tokens
+               , total_tokens, temperature, status, error_message, latency_ms, cost_usd, completed_at, api_key_id, user_id
+               , department_id, workflow_id, execution_id, step_id, endpoint, dialect, provider, provider_model, stream
+               , attempts, cache_read_tokens, cache_write_tokens, reasoning_tokens, saved_cost_usd, cache_status
+               , usage_source, error_kind, time_to_first_token_ms, tags )
+        SELECT *
+          FROM unnest( $1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[]
+                     , $9::bigint[], $10::numeric[], $11::text[], $12::text[], $13::bigint[], $14::numeric[], $15::timestamptz[]
+                     , $16::uuid[], $17::uuid[], $18::uuid[], $19::uuid[], $20::uuid[], $21::uuid[], $22::text[], $23::text[]
+                     , $24::text[], $25::text[], $26::boolean[], $27::integer[], $28::bigint[], $29::bigint[], $30::bigint[]
+                     , $31::numeric[], $32::text[], $33::text[], $34::text[], $35::bigint[], $36::jsonb[] )
+            ON CONFLICT DO NOTHING
+        ",
+        &column!(rows, row => row.subject.request_id) as _,
+        &column!(rows, row => row.subject.created_at()) as _,
+        &column!(rows, row => row.subject.organization) as _,
+        &column!(rows, row => fit(&row.subject.model, MODEL_MAX)) as _,
+        &column!(rows, row => row.subject.prompt_text.as_str()) as _,
+        &column!(rows, row => bigint(row.usage.input_tokens)) as _,
+        &column!(rows, row => row.completion_text) as _,
+        &column!(rows, row => bigint(row.usage.output_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.total_tokens())) as _,
+        &column!(rows, row => row.temperature) as _,
+        &column!(rows, row => row.status) as _,
+        &column!(rows, row => row.error_message) as _,
+        &column!(rows, row => row.latency_ms) as _,
+        &column!(rows, row => row.cost.decimal()) as _,
+        &column!(rows, row => row.completed_at) as _,
+        &column!(rows, row => row.subject.api_key) as _,
+        &column!(rows, row => row.subject.user) as _,
+        &column!(rows, row => row.subject.department) as _,
+        &column!(rows, row => row.subject.workflow) as _,
+        &column!(rows, row => row.subject.execution) as _,
+        &column!(rows, row => row.subject.step) as _,
+        &column!(rows, row => &*row.subject.endpoint) as _,
+        &column!(rows, row => &*row.subject.dialect) as _,
+        &column!(rows, row => fit(&row.subject.provider, PROVIDER_MAX)) as _,
+        &column!(rows, row => fit(row.provider_model, MODEL_MAX)) as _,
+        &column!(rows, row => row.subject.stream) as _,
+        &column!(rows, row => row.attempts) as _,
+        &column!(rows, row => bigint(row.usage.cache_read_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.cache_write_5m_tokens + row.usage.cache_write_1h_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.reasoning_tokens)) as _,
+        &column!(rows, row => row.saved_cost.decimal()) as _,
+        &column!(rows, row => row.subject.cache_status.as_deref()) as _,
+        &column!(rows, row => row.usage_source) as _,
+        &column!(rows, row => row.error_kind.map(|kind| fit(kind, ERROR_KIND_MAX))) as _,
+        &column!(rows, row => row.time_to_first_token_ms) as _,
+        &column!(rows, row => serde_json::json!(row.subject.tags)) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Inserts what is not there yet, and says which that was.
+async fn insert_events(
+    connection: &mut PgConnection,
+    rows: &[EventRow<'_>],
+    billed: &BTreeMap<(Uuid, NaiveDate), NaiveDate>,
+) -> Result<HashSet<Uuid>, Error> {
+    let inserted = sqlx::query_scalar!(
+        "
+        INSERT INTO usage_events
+               ( id, created_at, organization_id, event_type, quantity, cost_usd, metadata, request_id, attempt, outcome
+               , provider, model, api_key_id, user_id, department_id, workflow_id, input_tokens, cache_read_tokens
+               , cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, image_tokens, output_tokens
+               , reasoning_tokens, audio_output_tokens, web_searches, saved_cost_usd, price_id, usage_source, charge_to
+               , lease_id, tags )
+        SELECT *
+          FROM unnest( $1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::bigint[], $6::numeric[], $7::jsonb[], $8::uuid[]
+                     , $9::integer[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[]
+                     , $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
+                     , $24::bigint[], $25::bigint[], $26::bigint[], $27::numeric[], $28::uuid[], $29::text[], $30::text[]
+                     , $31::uuid[], $32::jsonb[] )
+            ON CONFLICT DO NOTHING
+        RETURNING id
+        ",
+        &column!(rows, row => row.id.uuid()) as _,
+        &column!(rows, row => row.subject.created_at()) as _,
+        &column!(rows, row => row.subject.organization) as _,
+        &column!(rows, row => row.kind.as_str()) as _,
+        &column!(rows, row => row.quantity) as _,
+        &column!(rows, row => row.cost.decimal()) as _,
+        &column!(rows, row => metadata(row, billed)) as _,
+        &column!(rows, row => row.subject.request_id) as _,
+        &column!(rows, row => row.attempt) as _,
+        &column!(rows, row => row.outcome) as _,
+        &column!(rows, row => fit(&row.subject.provider, PROVIDER_MAX)) as _,
+        &column!(rows, row => fit(row.provider_model, MODEL_MAX)) as _,
+        &column!(rows, row => row.subject.api_key) as _,
+        &column!(rows, row => row.subject.user) as _,
+        &column!(rows, row => row.subject.department) as _,
+        &column!(rows, row => row.subject.workflow) as _,
+        &column!(rows, row => bigint(row.usage.input_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.cache_read_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.cache_write_5m_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.cache_write_1h_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.audio_input_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.image_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.output_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.reasoning_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.audio_output_tokens)) as _,
+        &column!(rows, row => bigint(row.usage.web_searches)) as _,
+        &column!(rows, row => row.saved_cost.decimal()) as _,
+        &column!(rows, row => row.price) as _,
+        &column!(rows, row => row.usage_source) as _,
+        &column!(rows, row => row.charge_to) as _,
+        &column!(rows, row => row.lease) as _,
+        &column!(rows, row => serde_json::json!(row.subject.tags)) as _,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(inserted.into_iter().collect())
+}
+
+/// What the event says beside its columns: among it, the period it is billed in where its own was closed already.
+fn metadata(row: &EventRow<'_>, billed: &BTreeMap<(Uuid, NaiveDate), NaiveDate>) -> Value {
+    let mut metadata = row.metadata.clone();
+    let own = totals::month_of(row);
+    let period = billed.get(&(row.subject.organization, own));
+    if let Some(period) = period.filter(|period| **period > own) {
+        metadata.insert("billed_period".to_owned(), period.to_string().into());
+    }
+    Value::Object(metadata)
+}
