@@ -1,7 +1,7 @@
 //! Who presents this key: answered from memory, so that the database is not on a request's path.
 //!
 //! All active keys are read at start (as far as memory is allowed to hold them) and kept current
-//! by [`follow`]: a key that is revoked, rotated, edited, or whose organization is deactivated is
+//! by `follow`: a key that is revoked, rotated, edited, or whose organization is deactivated is
 //! dead everywhere within two seconds. A key that is not in memory is asked for in the database,
 //! by few at a time. While the database is away, known keys go on working for `[auth] keys_stale_max_ms`.
 //!

@@ -171,7 +171,13 @@ impl Follower {
         let known = store::list(database, self.keys_max).await?;
         metrics::gauge!("flowpilot_keys_loaded")
             .set(f64::from(u32::try_from(known.len()).unwrap_or(u32::MAX)));
-        self.keys.shared.memory.replace_all(known);
+        let shared = self.keys.shared.clone();
+        let replace = tokio::task::spawn_blocking(move || shared.memory.replace_all(known));
+        if replace.await.is_err() {
+            // The runtime is going down; should it not be, the next round reads everything again.
+            self.doorbell.reload.store(true, Ordering::Release);
+            return Ok(());
+        }
         self.horizon = horizon;
         self.applied.clear();
         self.keys.refreshed();

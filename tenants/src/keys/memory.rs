@@ -189,10 +189,12 @@ impl Memory {
         self.put(present);
     }
 
-    /// Replaces everything.
+    /// Replaces everything. Takes a while when there are many keys: not for an async thread.
+    ///
+    /// Look-ups that begin meanwhile may remember what they find, since they read later than
+    /// this did; what changed since is in the log of changes, and follows.
     pub(crate) fn replace_all(&self, present: Vec<Arc<Known>>) {
-        let mut epoch = self.epoch.lock();
-        *epoch += 1;
+        *self.epoch.lock() += 1;
         let kept: std::collections::HashSet<_> = present.iter().map(|known| known.hash).collect();
         for (hash, _) in &self.known {
             if !kept.contains(&*hash) {

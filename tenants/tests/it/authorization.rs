@@ -136,6 +136,12 @@ async fn the_document_and_its_pages_are_there_without_a_key() {
         Value::Null
     );
 
+    let text = document.body.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.body.pointer(pointer).is_some(), "{pointer}");
+    }
+
     for page in ["/api/docs/", "/api/docs/errors", "/api/docs/swagger-ui.css"] {
         assert_eq!(app.get(page).send().await.status, StatusCode::OK, "{page}");
     }

@@ -212,6 +212,41 @@ async fn a_revocation_is_noticed_without_any_notification() {
 }
 
 #[tokio::test]
+async fn everything_is_read_anew_when_notifications_may_have_been_lost() {
+    let world = World::new().await;
+    let key = world.key(None).await;
+    world.wait_until(&key, Some(Ok(()))).await;
+
+    // A change that no trigger saw, as after a restore.
+    let mut silent = world.database.admin().acquire().await.unwrap();
+    for statement in [
+        "SET session_replication_role = replica",
+        "UPDATE api_keys SET is_active = false",
+        "RESET session_replication_role",
+    ] {
+        sqlx::query(statement).execute(&mut *silent).await.unwrap();
+    }
+    let wait = async {
+        let broken = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                      WHERE query LIKE 'LISTEN%' AND datname = current_database()";
+        while sqlx::query(broken)
+            .execute(&mut *silent)
+            .await
+            .unwrap()
+            .rows_affected()
+            == 0
+        {
+            tokio::time::sleep(app::POLL).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait)
+        .await
+        .unwrap();
+
+    world.wait_until(&key, None).await;
+}
+
+#[tokio::test]
 async fn known_keys_work_while_the_database_is_away_and_others_are_unavailable() {
     let world = World::new().await;
     let key = world.key(None).await;
