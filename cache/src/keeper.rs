@@ -147,3 +147,51 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use database::testing::TestDatabase;
+    use types::{Caller, TestClock};
+
+    use super::*;
+    use crate::entry::Row;
+    use crate::testing;
+
+    async fn store(database: &Database, rows: &[Row]) {
+        let stored = database.worker("test: store", Bulkhead::Workers, |tx| {
+            Box::pin(async move { store::upsert(tx.connection(), rows).await })
+        });
+        stored.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn keys_are_known_from_the_start_and_new_ones_with_the_next_look() {
+        let test = TestDatabase::new().await;
+        let caller = Caller {
+            organization: test.seed_organization("ours").await.organization,
+            ..testing::caller(1)
+        };
+        let clock = Arc::new(TestClock::at("2026-11-22T10:00:00Z"));
+        let row = |question| testing::row(&testing::entry(&caller, question, "Yes."), &*clock);
+        let (old, new, absent) = (row("Old?"), row("New?"), row("Absent?"));
+        let hashes = [&old, &new, &absent].map(|row| row.key.hash());
+        let keeper = Keeper {
+            database: test.database().clone(),
+            clock: clock.clone(),
+            known: Arc::new(Known::new(10)),
+            memory: Arc::new(Memory::new(0)),
+            fault: Fault::default(),
+        };
+        let known = || hashes.map(|hash| keeper.known.may_have(hash));
+        let mut progress = Progress::default();
+
+        store(test.database(), &[old]).await;
+        assert_eq!(known(), [true, true, true]);
+        keeper.follow(&mut progress).await.unwrap();
+        assert_eq!(known(), [true, false, false]);
+        store(test.database(), &[new]).await;
+        clock.advance(FOLLOW_INTERVAL);
+        keeper.follow(&mut progress).await.unwrap();
+        assert_eq!(known(), [true, true, false]);
+    }
+}

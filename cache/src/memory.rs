@@ -79,23 +79,26 @@ impl Expiry<Hash, Resident> for Lifetime {
 
 #[cfg(test)]
 mod tests {
+    use types::{Clock, TestClock};
+
     use super::*;
     use crate::testing;
 
     #[test]
     fn what_does_not_fit_is_dropped_and_what_fits_is_found() {
         let caller = testing::caller(1);
+        let clock = TestClock::at("2026-11-22T10:00:00Z");
         let stored = |text| {
             let entry = testing::entry(&caller, text, text);
-            (entry.key.clone(), testing::stored(&entry))
+            (entry.key.clone(), testing::stored(&entry, &clock))
         };
         let (key, small) = stored("small");
         let memory = Memory::new(2 * small.bytes() as u64);
         let large_text = "x".repeat(4 * small.bytes());
         let (large_key, large) = stored(&large_text);
 
-        memory.insert(&key, small, testing::now());
-        memory.insert(&large_key, large, testing::now());
+        memory.insert(&key, small, clock.now());
+        memory.insert(&large_key, large, clock.now());
         memory.cache.run_pending_tasks();
 
         assert!(memory.find(&key).is_some());

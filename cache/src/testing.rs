@@ -4,18 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use types::call::{Call, Delivery, Dialect, Endpoint, Message, Parameters, Role};
 use types::reply::{Answer, Choice, Finish};
-use types::{Caller, Clock, Id, Permissions, Principal, TestClock, Usage};
+use types::{Caller, Clock, Id, Permissions, Principal, Usage};
 use uuid::Uuid;
 
 use crate::Key;
-use crate::entry::{Entry, Stored};
-
-pub(crate) fn now() -> DateTime<Utc> {
-    TestClock::at("2026-11-22T10:00:00Z").now()
-}
+use crate::entry::{Entry, Row, Stored};
 
 pub(crate) fn caller(number: u128) -> Caller {
     let uuid = Uuid::from_u128(number);
@@ -56,15 +51,25 @@ pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
     }
 }
 
-pub(crate) fn stored(entry: &Entry) -> Arc<Stored> {
+pub(crate) fn stored(entry: &Entry, clock: &dyn Clock) -> Arc<Stored> {
     Arc::new(Stored {
-        id: Id::from_uuid(Uuid::from_u128(1)),
+        id: Id::new(clock),
         organization: entry.key.organization(),
         model: entry.key.model().into(),
         provider: Arc::clone(&entry.provider),
         answer: Arc::clone(&entry.answer),
         usage: Usage::default(),
-        created_at: now(),
-        expires_at: now() + Duration::from_mins(1),
+        created_at: clock.now(),
+        expires_at: clock.now() + Duration::from_mins(1),
     })
+}
+
+pub(crate) fn row(entry: &Entry, clock: &dyn Clock) -> Row {
+    Row {
+        key: entry.key.clone(),
+        endpoint: entry.endpoint,
+        prompt_text: entry.prompt_text.clone(),
+        producer: None,
+        stored: stored(entry, clock),
+    }
 }

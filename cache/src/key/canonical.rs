@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 /// `stream` and `stream_options` say how it is delivered; `user`, `safety_identifier` and `metadata` label the
 /// end user; `store` asks the provider to keep a copy; the `prompt_cache_*` fields and `service_tier` change
 /// what the call costs and how long it takes, and a hit costs nothing and takes no time.
-const IMMATERIAL: [&str; 9] = [
+const IMMATERIAL: [&str; 10] = [
     "stream",
     "stream_options",
     "user",
@@ -38,6 +38,7 @@ const IMMATERIAL: [&str; 9] = [
     "store",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "prompt_cache_options",
     "service_tier",
 ];
 
