@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use types::call::{Call, Delivery, Dialect, Endpoint, Message, Parameters, Role};
-use types::reply::{Answer, Choice, Finish};
+use types::reply::{Assembly, Delta, Event, Finish};
 use types::{Caller, Clock, Id, Permissions, Principal, Usage};
 use uuid::Uuid;
 
@@ -32,21 +32,29 @@ pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
         delivery: Delivery::Whole,
         body: Bytes::new(),
     };
-    let choice = Choice {
-        text: Some(text.to_owned()),
-        finish: Some(Finish::Stop),
-        ..Choice::default()
-    };
-    let answer = Answer {
-        model: "m-1".to_owned(),
-        choices: vec![choice],
-        usage: Some(Usage::default()),
-    };
+    let events = [
+        Event::Start {
+            model: "demo-1".to_owned(),
+        },
+        Event::Delta {
+            choice: 0,
+            delta: Delta::Text(text.to_owned()),
+        },
+        Event::Finish {
+            choice: 0,
+            finish: Finish::Stop,
+        },
+        Event::Usage(Usage::default()),
+    ];
+    let mut assembly = Assembly::default();
+    for event in &events {
+        assembly.add(event);
+    }
     Entry {
         key: Key::of(&call, caller.organization, "m"),
         endpoint: call.endpoint,
         provider: "demo".into(),
-        answer: Arc::new(answer),
+        answer: Arc::new(assembly.into_answer()),
         prompt_text: question.to_owned(),
     }
 }

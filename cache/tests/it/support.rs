@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use types::call::{Call, Delivery, Dialect, Endpoint, Message, Parameters, Role};
 use types::id::Organization;
-use types::reply::{Answer, Choice, Finish};
+use types::reply::{Assembly, Delta, Event, Finish};
 use types::{Caller, Clock, Id, Permissions, Principal, TestClock, Usage};
 
 /// How long an answer may be given again in these tests.
@@ -99,25 +99,33 @@ pub(crate) fn key(organization: Id<Organization>, question: &str) -> Key {
 }
 
 pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
-    let choice = Choice {
-        text: Some(text.to_owned()),
-        finish: Some(Finish::Stop),
-        ..Choice::default()
-    };
-    let answer = Answer {
-        model: "demo-1".to_owned(),
-        choices: vec![choice],
-        usage: Some(Usage {
+    let events = [
+        Event::Start {
+            model: "demo-1".to_owned(),
+        },
+        Event::Delta {
+            choice: 0,
+            delta: Delta::Text(text.to_owned()),
+        },
+        Event::Finish {
+            choice: 0,
+            finish: Finish::Stop,
+        },
+        Event::Usage(Usage {
             input_tokens: 3,
             output_tokens: 5,
             ..Usage::default()
         }),
-    };
+    ];
+    let mut assembly = Assembly::default();
+    for event in &events {
+        assembly.add(event);
+    }
     Entry {
         key: key(caller.organization, question),
         endpoint: Endpoint::Chat,
         provider: "demo".into(),
-        answer: Arc::new(answer),
+        answer: Arc::new(assembly.into_answer()),
         prompt_text: question.to_owned(),
     }
 }
