@@ -1,0 +1,8 @@
+//! The metering crate against a database: the books, the leases, the reports.
+
+#[cfg(test)]
+mod books;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod node;
