@@ -17,6 +17,9 @@ pub struct Answer {
     pub choices: Vec<Choice>,
     /// What it used; absent where the provider did not say.
     pub usage: Option<Usage>,
+    /// The service the provider says it used, in its own word, which decides the price; absent for the ordinary one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
 }
 
 /// One of the answers asked for.
@@ -76,6 +79,8 @@ pub enum Event {
     },
     /// The usage so far; a later one replaces an earlier one.
     Usage(Usage),
+    /// The service the provider says it uses.
+    ServiceTier(String),
 }
 
 /// What is added to a choice.
@@ -118,6 +123,7 @@ impl Assembly {
         match event {
             Event::Start { model } => self.answer.model.clone_from(model),
             Event::Usage(usage) => self.answer.usage = Some(*usage),
+            Event::ServiceTier(tier) => self.answer.service_tier = Some(tier.clone()),
             Event::Delta { choice, delta } => {
                 if let Some(choice) = self.choice(*choice) {
                     choice.add(delta);
@@ -212,6 +218,7 @@ impl Answer {
                 events.push(Event::Finish { choice, finish });
             }
         }
+        events.extend(self.service_tier.clone().map(Event::ServiceTier));
         events.extend(self.usage.map(Event::Usage));
         events
     }
@@ -273,6 +280,7 @@ mod tests {
                 input_tokens: 3,
                 ..Usage::default()
             }),
+            service_tier: Some("flex".to_owned()),
         };
 
         let mut assembly = Assembly::default();
