@@ -43,7 +43,14 @@ pub(crate) struct Pools {
 impl Database {
     /// Connects and checks the roles; does not migrate.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
-        let database = Self {
+        let database = Self::unconnected(options)?;
+        database.verify_roles().await?;
+        Ok(database)
+    }
+
+    /// The same without a connection yet: the first transaction makes one.
+    pub fn unconnected(options: &Options) -> Result<Self, Error> {
+        Ok(Self {
             shared: Arc::new(Shared {
                 hot: Pools::new(options, &options.hot)?,
                 control: Pools::new(options, &options.control)?,
@@ -51,9 +58,7 @@ impl Database {
                 direct: options.direct().clone(),
                 retries_max: options.retries_max,
             }),
-        };
-        database.verify_roles().await?;
-        Ok(database)
+        })
     }
 
     /// Listens on channels, over a connection of its own that reaches the server directly.
