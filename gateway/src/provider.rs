@@ -1,0 +1,81 @@
+//! The providers: each translates between our form and its wire protocol, purely; [`client`] alone does I/O.
+//!
+//! # Adding a provider
+//! One file `provider/<name>.rs` that implements [`Provider`], one line in [`for_kind`], prices in
+//! `config/prices.toml`, and golden files under `tests/it/provider/<name>/`. Nothing else changes.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use types::call::Dialect;
+use types::reply::{Answer, Event};
+
+use crate::error::{Error, Rejection, UpstreamError};
+use crate::prompt::Prompt;
+
+pub(crate) mod client;
+pub(crate) mod demo;
+pub(crate) mod gemini;
+pub(crate) mod openai;
+
+/// Translates one wire protocol.
+pub(crate) trait Provider: fmt::Debug + Send + Sync {
+    /// The dialect it speaks.
+    fn dialect(&self) -> Dialect;
+
+    /// The request to send; `output_tokens_max` is set where the gateway has to cap the answer.
+    fn request(
+        &self,
+        prompt: &Prompt,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Request<Bytes>, Error>;
+
+    /// Reads a whole answer.
+    fn answer(&self, body: &[u8]) -> Result<Answer, UpstreamError>;
+
+    /// A reader for one stream.
+    fn decoder(&self) -> Box<dyn Decoder>;
+
+    /// Reads an error answer.
+    fn rejection(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Rejection;
+}
+
+/// Reads the events of one stream.
+pub(crate) trait Decoder: Send {
+    /// Reads the data of one server-sent event.
+    fn decode(&mut self, data: &[u8]) -> Result<Decoded, UpstreamError>;
+
+    /// Whether the stream may end here: what ends before is truncated.
+    fn is_complete(&self) -> bool;
+}
+
+/// What one server-sent event of a provider says.
+#[derive(Debug, Default)]
+pub(crate) struct Decoded {
+    /// Its meaning.
+    pub(crate) events: Vec<Event>,
+    /// What a client of the same dialect gets of it.
+    pub(crate) pass: Pass,
+}
+
+/// What a client of the provider's own dialect gets of an event.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// The event as it is.
+    #[default]
+    Forward,
+    /// The event, if the client asked for usage.
+    UsageOnly,
+    /// Nothing yet: it is the end, which is held back until the request is booked.
+    Terminal,
+}
+
+/// How an error message of a provider is cut: enough to understand it, too little to leak a prompt.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 2_000;
+
+/// Cuts a text at a character boundary.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max))
+        .unwrap_or(text)
+}

@@ -1,0 +1,233 @@
+//! Gemini's native protocol: `generateContent` and `streamGenerateContent?alt=sse`.
+//!
+//! Source: the provider's API reference (`ai.google.dev/api/generate-content`) and the official SDK's types.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use serde_json::Value;
+use types::call::Dialect;
+use types::reply::{Answer, Assembly};
+
+use super::{Decoded, Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
+use crate::error::{Error, Rejection, UpstreamError};
+use crate::prompt::Prompt;
+
+mod request;
+mod response;
+
+/// The version with every feature that is translated here; `v1` lacks thinking and JSON schemas.
+const API_VERSION: &str = "v1beta";
+
+/// An endpoint that speaks Gemini's protocol.
+#[derive(Debug)]
+pub(crate) struct Gemini {
+    base_url: String,
+    api_key: Option<header::HeaderValue>,
+}
+
+impl Gemini {
+    /// An endpoint at a base URL such as `https://host`, without the version.
+    pub(crate) fn new(base_url: &str, api_key: Option<&str>) -> anyhow::Result<Self> {
+        let api_key = api_key.map(|key| {
+            let mut value = header::HeaderValue::from_str(key)?;
+            value.set_sensitive(true);
+            anyhow::Ok(value)
+        });
+        Ok(Self {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            api_key: api_key.transpose()?,
+        })
+    }
+
+    fn url(&self, prompt: &Prompt) -> Result<http::Uri, Error> {
+        let model = &prompt.deployment.model;
+        if !is_safe_path(model) {
+            return Err(Error::UnknownModel(prompt.call.model.clone()));
+        }
+        let model = model.strip_prefix("models/").unwrap_or(model);
+        let method = if prompt.call.delivery.is_stream() {
+            "streamGenerateContent?alt=sse"
+        } else {
+            "generateContent"
+        };
+        let collection = if model.starts_with("tunedModels/") {
+            ""
+        } else {
+            "models/"
+        };
+        let url = format!(
+            "{}/{API_VERSION}/{collection}{model}:{method}",
+            self.base_url
+        );
+        url.parse().map_err(Error::internal)
+    }
+}
+
+impl Provider for Gemini {
+    fn dialect(&self) -> Dialect {
+        Dialect::Gemini
+    }
+
+    fn request(
+        &self,
+        prompt: &Prompt,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Request<Bytes>, Error> {
+        let body = request::encode(&prompt.call, &prompt.deployment.model, output_tokens_max)?;
+        let mut request =
+            Request::post(self.url(prompt)?).header(header::CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.api_key {
+            // In a header, never in the URL: URLs end up in logs.
+            request = request.header("x-goog-api-key", key.clone());
+        }
+        request.body(body).map_err(Error::internal)
+    }
+
+    fn answer(&self, body: &[u8]) -> Result<Answer, UpstreamError> {
+        let mut reader = response::Reader::default();
+        let mut assembly = Assembly::default();
+        let events = reader
+            .read(body)
+            .map_err(|error| UpstreamError::Malformed(error.into()))?;
+        for event in &events {
+            assembly.add(event);
+        }
+        Ok(assembly.into_answer())
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(Stream::default())
+    }
+
+    fn rejection(&self, status: StatusCode, _headers: &HeaderMap, body: Bytes) -> Rejection {
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        rejection(status, &value)
+    }
+}
+
+#[derive(Default)]
+struct Stream {
+    reader: response::Reader,
+}
+
+impl Decoder for Stream {
+    fn decode(&mut self, data: &[u8]) -> Result<Decoded, UpstreamError> {
+        if let Some(error) = error_in(data) {
+            return Err(UpstreamError::Rejected(Box::new(rejection(
+                StatusCode::BAD_GATEWAY,
+                &error,
+            ))));
+        }
+        let events = self
+            .reader
+            .read(data)
+            .map_err(|error| UpstreamError::Malformed(error.into()))?;
+        Ok(Decoded {
+            events,
+            pass: Pass::Forward,
+        })
+    }
+
+    /// There is no closing event: a stream is complete when every candidate gave its reason to finish.
+    fn is_complete(&self) -> bool {
+        self.reader.is_finished()
+    }
+}
+
+/// The error object of an event that is one; a cheap look first, because hardly any is.
+fn error_in(data: &[u8]) -> Option<Value> {
+    memchr::memmem::find(data, b"\"error\"")?;
+    let value: Value = serde_json::from_slice(data).ok()?;
+    let is_error = value.get("error").is_some() || value.pointer("/0/error").is_some();
+    is_error.then_some(value)
+}
+
+/// Reads `{"error": {"code", "message", "status", "details"}}`, which may come as a list of one.
+fn rejection(status: StatusCode, body: &Value) -> Rejection {
+    let error = body
+        .get("error")
+        .or_else(|| body.pointer("/0/error"))
+        .unwrap_or(&Value::Null);
+    let message = error.get("message").and_then(Value::as_str);
+    let message = message.map_or_else(|| format!("the provider answered {status}"), str::to_owned);
+    let details = error.get("details").and_then(Value::as_array);
+    let details = details.map(Vec::as_slice).unwrap_or_default();
+    // A bad key is answered with 400 like a bad request, but the caller cannot mend ours.
+    let key_is_bad = details
+        .iter()
+        .any(|detail| detail.get("reason").and_then(Value::as_str) == Some("API_KEY_INVALID"));
+    Rejection {
+        status: if key_is_bad {
+            StatusCode::UNAUTHORIZED
+        } else {
+            status
+        },
+        message: cut(&message, MESSAGE_BYTES_MAX).to_owned(),
+        code: error
+            .get("status")
+            .and_then(Value::as_str)
+            .map(str::to_lowercase),
+        param: None,
+        retry_after: details.iter().find_map(retry_delay),
+        raw: None,
+    }
+}
+
+/// `google.rpc.RetryInfo.retryDelay`, such as `46s` or `0.5s`.
+fn retry_delay(detail: &Value) -> Option<Duration> {
+    let delay = detail.get("retryDelay")?.as_str()?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// A model's name becomes part of a path: nothing in it may change where the path leads.
+fn is_safe_path(model: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'@');
+    !model.is_empty()
+        && model.bytes().all(allowed)
+        && !model.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_name_cannot_lead_the_path_elsewhere() {
+        assert!(is_safe_path("gemini-2.5-flash"));
+        assert!(is_safe_path("tunedModels/mine-1"));
+        for bad in [
+            "",
+            "../files",
+            "a?key=1",
+            "a:embedContent",
+            "a//b",
+            "a#b",
+            "a b",
+        ] {
+            assert!(!is_safe_path(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bad_key_of_ours_is_told_from_a_bad_request() {
+        let body = serde_json::json!({"error": {"code": 400, "message": "API key not valid", "status": "INVALID_ARGUMENT",
+            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]}});
+        assert_eq!(
+            rejection(StatusCode::BAD_REQUEST, &body).status,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+
+    #[test]
+    fn the_retry_time_is_in_the_body_and_the_body_may_be_a_list() {
+        let body = serde_json::json!([{"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED",
+            "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "46s"}]}}]);
+        let rejection = rejection(StatusCode::TOO_MANY_REQUESTS, &body);
+        assert_eq!(rejection.retry_after, Some(Duration::from_secs(46)));
+        assert_eq!(rejection.code.as_deref(), Some("resource_exhausted"));
+    }
+}

@@ -1,0 +1,5 @@
+//! Request and response shapes of the dialects, and nothing else: no I/O, no decisions.
+
+pub(crate) mod fields;
+pub(crate) mod openai;
+pub(crate) mod sse;

@@ -1,0 +1,11 @@
+//! OpenAI's dialect: chat completions, models and errors.
+//!
+//! Source: the provider's API reference (`openai-openapi`) and the official SDKs' types.
+
+pub(crate) mod chunk;
+pub(crate) mod completion;
+pub(crate) mod error;
+pub(crate) mod message;
+pub(crate) mod models;
+pub(crate) mod request;
+pub(crate) mod usage;
