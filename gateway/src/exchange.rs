@@ -1,0 +1,303 @@
+//! One attempt at a provider, from INTENT to SETTLE; it runs to its end whether or not the client stays.
+//!
+//! INTENT written → provider asked → answer passed on and measured → SETTLE durable → last byte.
+//! The order is the point: a provider that may have charged is on record, and a client that has the end of an
+//! answer has it booked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use cache::{Cache, Control};
+use http::Request;
+use metering::journal::Pending;
+use metering::{CacheStatus, Held, Intent, Metering};
+use tokio::sync::{mpsc, oneshot};
+use types::Clock;
+
+use crate::error::{Error, UpstreamError};
+use crate::in_flight::InFlight;
+use crate::limit::Admission;
+use crate::measure::Measure;
+use crate::meter::{self, End};
+use crate::pipeline::{Settings, unbookable};
+use crate::prompt::Prompt;
+use crate::reply::{CHUNKS_BEHIND_MAX, Content, Origin, Reply};
+use crate::upstream::{self, Piece, Source, Upstream};
+use crate::wire::openai;
+use crate::writer::{self, Writer};
+
+/// A client that has not taken a byte for so long is taken to be gone: its stream holds memory and a connection.
+const CLIENT_STALL_MAX: Duration = Duration::from_mins(1);
+
+/// Everything one attempt starts with.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// What is asked.
+    pub(crate) prompt: Arc<Prompt>,
+    /// The record of it.
+    pub(crate) intent: Intent,
+    /// What is held for it.
+    pub(crate) held: Held,
+    /// Its place under the limits.
+    pub(crate) admission: Admission,
+    /// The request; none for the demo.
+    pub(crate) request: Option<Request<Bytes>>,
+    /// What the cache had to do with it.
+    pub(crate) cache: CacheStatus,
+    /// Where the answer is stored, if it may be.
+    pub(crate) store_as: Option<cache::Key>,
+    /// The configuration it began with.
+    pub(crate) settings: Arc<Settings>,
+}
+
+/// What all attempts share.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Takes complete answers.
+    pub(crate) cache: Cache,
+    /// Takes the records.
+    pub(crate) metering: Metering,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Counts the answers read on for nobody.
+    pub(crate) drains: Arc<InFlight>,
+}
+
+/// Where the beginning of the answer goes; nobody may be waiting any more.
+type Answer = oneshot::Sender<Result<Reply, Error>>;
+
+/// Runs the attempt.
+pub(crate) async fn run(parts: Parts, exchange: Exchange, answer: Answer) {
+    let Exchange {
+        prompt,
+        intent,
+        held,
+        admission,
+        request,
+        cache,
+        store_as,
+        settings,
+    } = exchange;
+    let attempt = Attempt {
+        parts,
+        prompt,
+        settings,
+        store_as,
+        cache,
+        _admission: admission,
+    };
+    let pending = match attempt.parts.metering.journal().intend(intent, held).await {
+        Ok(pending) => pending,
+        Err(error) => return drop(answer.send(Err(unbookable(error)))),
+    };
+    match upstream::send(&attempt.prompt, request).await {
+        Err(error) => attempt.fail(pending, error, answer),
+        Ok(Upstream::Whole(whole, raw)) => attempt.whole(pending, whole, raw, answer).await,
+        Ok(Upstream::Stream(source)) => attempt.stream(pending, source, answer).await,
+    }
+}
+
+/// An attempt whose INTENT is written.
+struct Attempt {
+    parts: Parts,
+    prompt: Arc<Prompt>,
+    settings: Arc<Settings>,
+    store_as: Option<cache::Key>,
+    cache: CacheStatus,
+    _admission: Admission,
+}
+
+impl Attempt {
+    fn fail(self, pending: Pending, error: UpstreamError, answer: Answer) {
+        log_failure(&self.prompt, &error);
+        let settlement = meter::failed(&self.prompt, &error, self.parts.clock.as_ref());
+        // An error need not wait for the disk: the INTENT is there, and nobody was given anything.
+        if let Err(error) = pending.settle(settlement) {
+            tracing::error!(error = %error, "a failed attempt could not be settled");
+        }
+        let _ = answer.send(Err(error.into()));
+    }
+
+    async fn whole(
+        self,
+        pending: Pending,
+        whole: types::reply::Answer,
+        raw: Option<Bytes>,
+        answer: Answer,
+    ) {
+        let measure = Measure::of(&whole);
+        let end = if answer.is_closed() {
+            End::Cancelled
+        } else {
+            End::Complete
+        };
+        let booked = self.settle(pending, &measure, end).await;
+        let body = raw.unwrap_or_else(|| writer::whole(&self.prompt, &whole));
+        let reply = booked.map(|()| self.reply(Content::Whole(body)));
+        let _ = answer.send(reply);
+        self.store(measure);
+    }
+
+    async fn stream(self, pending: Pending, mut source: Source, answer: Answer) {
+        let (client, events) = mpsc::channel(CHUNKS_BEHIND_MAX);
+        let reply = self.reply(Content::Stream(events));
+        let mut client = Client {
+            channel: answer.send(Ok(reply)).is_ok().then_some(client),
+        };
+        let mut measure = Measure::default();
+        let mut writer = Writer::for_upstream(&self.prompt);
+        let ended = self
+            .pump(&mut source, &mut measure, &mut writer, &mut client)
+            .await;
+        let end = match &ended {
+            Err(error) => End::Failed(error),
+            Ok(()) if client.is_gone() => End::Cancelled,
+            Ok(()) => End::Complete,
+        };
+        let booked = self.settle(pending, &measure, end).await;
+        match (ended, booked) {
+            (Err(error), _) => {
+                log_failure(&self.prompt, &error);
+                client.send(openai::error::event(&error.into())).await;
+            }
+            (Ok(()), Err(error)) => client.send(openai::error::event(&error)).await,
+            (Ok(()), Ok(())) => {
+                client.send(writer.finish()).await;
+                self.store(measure);
+            }
+        }
+        drop(client);
+        source.finish().await;
+    }
+
+    /// Passes on what comes and measures it, up to the provider's end.
+    async fn pump(
+        &self,
+        source: &mut Source,
+        measure: &mut Measure,
+        writer: &mut Writer,
+        client: &mut Client,
+    ) -> Result<(), UpstreamError> {
+        let mut piece = Piece::default();
+        let mut out = BytesMut::new();
+        while !client.is_gone() {
+            if !source.next(&mut piece).await? {
+                return Ok(());
+            }
+            measure.observe(&piece.events);
+            writer.write(&piece, &mut out);
+            if !out.is_empty() {
+                client.send(out.split().freeze()).await;
+            }
+            if piece.is_terminal() {
+                return Ok(());
+            }
+        }
+        self.drain(source, measure).await;
+        Ok(())
+    }
+
+    /// Reads on for nobody, within limits: only the provider's own last word says what the answer cost.
+    async fn drain(&self, source: &mut Source, measure: &mut Measure) {
+        let limits = &self.settings.config.metering;
+        let Some(_place) = self.parts.drains.enter(limits.drains_max) else {
+            metrics::counter!("flowpilot_drains_refused_total").increment(1);
+            return;
+        };
+        let read_on = async {
+            let mut piece = Piece::default();
+            while matches!(source.next(&mut piece).await, Ok(true)) {
+                measure.observe(&piece.events);
+                if piece.is_terminal() {
+                    return;
+                }
+            }
+        };
+        // A drain that takes too long is settled with what is known by then.
+        let _ = tokio::time::timeout(limits.drain_timeout, read_on).await;
+    }
+
+    /// Writes the SETTLE and waits until it is as durable as configured.
+    async fn settle(&self, pending: Pending, measure: &Measure, end: End<'_>) -> Result<(), Error> {
+        let privacy = &self.settings.config.privacy;
+        let settlement = meter::settlement(
+            &self.prompt,
+            measure,
+            end,
+            privacy,
+            self.parts.clock.as_ref(),
+        );
+        let durable = pending.settle(settlement).map_err(unbookable)?;
+        durable.await.map_err(unbookable)
+    }
+
+    fn reply(&self, content: Content) -> Reply {
+        Reply {
+            request: self.prompt.request,
+            origin: Origin::Provider {
+                deployment: Arc::clone(&self.prompt.deployment),
+                cache: self.cache,
+            },
+            content,
+        }
+    }
+
+    /// Offers a complete answer to the cache, which decides whether it is fit.
+    fn store(self, measure: Measure) {
+        let Some(key) = self.store_as else {
+            return;
+        };
+        let entry = cache::Entry {
+            key,
+            endpoint: self.prompt.call.endpoint,
+            provider: Arc::from(self.prompt.deployment.provider.name.as_str()),
+            answer: Arc::new(measure.into_answer()),
+            prompt_text: meter::last_user_text(&self.prompt, &self.settings.config.privacy),
+        };
+        // A key is only carried here when the client's control lets the answer be stored.
+        self.parts
+            .cache
+            .store(entry, &self.prompt.caller, Control::ALL);
+    }
+}
+
+/// The client's end of a stream.
+struct Client {
+    channel: Option<mpsc::Sender<Bytes>>,
+}
+
+impl Client {
+    /// Sends a chunk; a client that takes none for too long is given up.
+    async fn send(&mut self, chunk: Bytes) {
+        let Some(channel) = &self.channel else {
+            return;
+        };
+        let sent = match channel.try_send(chunk) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(chunk)) => {
+                channel.send_timeout(chunk, CLIENT_STALL_MAX).await.is_ok()
+            }
+        };
+        if !sent {
+            self.channel = None;
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.channel.as_ref().is_none_or(mpsc::Sender::is_closed)
+    }
+}
+
+fn log_failure(prompt: &Prompt, error: &UpstreamError) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::info!(
+        request.id = %prompt.request,
+        gen_ai.provider.name = prompt.deployment.provider.name,
+        gen_ai.request.model = prompt.deployment.model,
+        error.kind = error.kind().as_str(),
+        error.cause = cause,
+        "the provider failed"
+    );
+}

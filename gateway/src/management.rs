@@ -1,0 +1,46 @@
+//! The management API: every crate's operations under `/api/v1`, behind the same keys as the AI routes.
+
+use std::sync::Arc;
+
+use api::{Api, Authenticate, Refusal};
+use axum::Router;
+use database::{Database, Options};
+use futures_util::future::BoxFuture;
+use tenants::Tenants;
+use types::{Caller, Clock, SystemClock};
+
+/// The router of all operations.
+pub(crate) fn router(
+    authenticate: Arc<dyn Authenticate>,
+    database: Database,
+    clock: Arc<dyn Clock>,
+) -> Router {
+    api(authenticate, database, clock).into_router()
+}
+
+/// The document of all operations, without a database behind it.
+pub(crate) fn openapi() -> anyhow::Result<String> {
+    /// An address that is never connected to.
+    const NOWHERE: &str = "postgres://nobody@localhost/nowhere";
+    let database = Database::unconnected(&Options::new(NOWHERE.parse()?))?;
+    let api = api(Arc::new(Nobody), database, Arc::new(SystemClock));
+    Ok(api.openapi().to_pretty_json()?)
+}
+
+fn api(authenticate: Arc<dyn Authenticate>, database: Database, clock: Arc<dyn Clock>) -> Api {
+    let tenants = Tenants {
+        database,
+        clock: Arc::clone(&clock),
+    };
+    Api::new(authenticate, clock).mount(tenants::api::operations(tenants))
+}
+
+/// Knows no caller: a document is no API.
+#[derive(Debug)]
+struct Nobody;
+
+impl Authenticate for Nobody {
+    fn authenticate<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Caller, Refusal>> {
+        Box::pin(async { Err(Refusal::Unknown) })
+    }
+}

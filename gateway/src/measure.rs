@@ -1,0 +1,117 @@
+//! Measures an answer while it passes: what it says, what it used, when it began.
+
+use std::time::Instant;
+
+use types::call::Part;
+use types::reply::{Answer, Assembly, Event};
+use types::{Usage, UsageSource};
+
+use crate::prompt::Prompt;
+
+/// Bytes of text per token, for an estimate: English has about four; rounding up errs on the high side.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What is known of an answer so far.
+#[derive(Debug, Default)]
+pub(crate) struct Measure {
+    assembly: Assembly,
+    first_at: Option<Instant>,
+}
+
+impl Measure {
+    /// A whole answer.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let mut measure = Self::default();
+        measure.observe(&answer.events());
+        measure
+    }
+
+    /// Takes note of events as they pass.
+    pub(crate) fn observe(&mut self, events: &[Event]) {
+        if self.first_at.is_none() && !events.is_empty() {
+            self.first_at = Some(Instant::now());
+        }
+        for event in events {
+            self.assembly.add(event);
+        }
+    }
+
+    /// The answer so far.
+    pub(crate) const fn answer(&self) -> &Answer {
+        self.assembly.answer()
+    }
+
+    /// The answer.
+    pub(crate) fn into_answer(self) -> Answer {
+        self.assembly.into_answer()
+    }
+
+    /// When the first event came.
+    pub(crate) const fn first_at(&self) -> Option<Instant> {
+        self.first_at
+    }
+
+    /// What was used: as the provider said, or else estimated from the text that went in and came out.
+    ///
+    /// Reported zeros are zeros. A report that contradicts itself keeps its totals and is marked as an estimate.
+    pub(crate) fn usage(&self, prompt: &Prompt) -> (Usage, UsageSource) {
+        match self.answer().usage {
+            Some(usage) if usage.is_consistent() => (usage, UsageSource::Provider),
+            Some(usage) => (totals_of(usage), UsageSource::Estimated),
+            None => (self.estimate(prompt), UsageSource::Estimated),
+        }
+    }
+
+    fn estimate(&self, prompt: &Prompt) -> Usage {
+        let choices = self.answer().choices.iter();
+        let written = choices.map(|choice| {
+            let texts = [&choice.text, &choice.reasoning, &choice.refusal];
+            let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+            let calls = choice
+                .tool_calls
+                .iter()
+                .map(|call| call.name.len() + call.arguments.len());
+            texts + calls.sum::<usize>()
+        });
+        Usage {
+            input_tokens: tokens(input_bytes(prompt)),
+            output_tokens: tokens(written.sum()),
+            ..Usage::default()
+        }
+    }
+}
+
+/// What a request used whose answer never began: its input, if the provider may have read it.
+pub(crate) fn input_estimate(prompt: &Prompt) -> Usage {
+    Usage {
+        input_tokens: tokens(input_bytes(prompt)),
+        ..Usage::default()
+    }
+}
+
+fn totals_of(usage: Usage) -> Usage {
+    Usage {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        ..Usage::default()
+    }
+}
+
+fn input_bytes(prompt: &Prompt) -> usize {
+    let parts = prompt
+        .call
+        .messages
+        .iter()
+        .flat_map(|message| &message.content);
+    let texts = parts.filter_map(|part| match part {
+        Part::Text(text) => Some(text.len()),
+        _ => None,
+    });
+    texts.sum()
+}
+
+fn tokens(bytes: usize) -> u64 {
+    u64::try_from(bytes)
+        .unwrap_or(u64::MAX)
+        .div_ceil(BYTES_PER_TOKEN)
+}

@@ -1,0 +1,321 @@
+//! The path of an AI request, as one function; each stage takes what the stage before it gave.
+//!
+//! # What may be dropped where
+//! A client that goes away drops [`Pipeline::answer`] at any `await`. Until [`exchange`] begins, that gives back the
+//! permits and nothing has happened. From there on the work runs on a task of its own, which the shutdown waits
+//! for: a provider that was asked is always booked.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use cache::{Cache, Control};
+use config::Config;
+use config::section::Unpriced;
+use metering::{CacheStatus, CallPermit, Estimate, Held, Metering, Price, Refusal};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use types::call::Call;
+use types::id::Request;
+use types::{Caller, Clock, Id, Permission};
+
+use crate::error::Error;
+use crate::exchange::{self, Exchange};
+use crate::in_flight::InFlight;
+use crate::limit::{Admission, Limits};
+use crate::prompt::Prompt;
+use crate::reply::{Content, Origin, Reply};
+use crate::route::Routes;
+use crate::{meter, template, upstream, writer};
+
+/// Everything the path of a request needs; shared by all of them.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    /// What changes with the configuration.
+    pub(crate) settings: ArcSwap<Settings>,
+    /// The cache.
+    pub(crate) cache: Cache,
+    /// Quotas and journal.
+    pub(crate) metering: Metering,
+    /// Work that outlives its client.
+    pub(crate) tasks: TaskTracker,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Answers still read although their clients left.
+    pub(crate) drains: Arc<InFlight>,
+}
+
+/// What changes with the configuration, replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The configuration.
+    pub(crate) config: Arc<Config>,
+    /// Who answers for which model.
+    pub(crate) routes: Routes,
+    /// How fast a key may go.
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl Settings {
+    /// The settings of a checked configuration; what each key has used of its rate goes on if the limits are the same.
+    pub(crate) fn new(config: &Arc<Config>, before: Option<&Self>) -> anyhow::Result<Self> {
+        let unchanged = before.filter(|before| before.config.limits == config.limits);
+        Ok(Self {
+            routes: Routes::new(config)?,
+            limits: unchanged.map_or_else(
+                || Arc::new(Limits::new(&config.limits)),
+                |before| Arc::clone(&before.limits),
+            ),
+            config: Arc::clone(config),
+        })
+    }
+}
+
+/// A prompt let in, with what it holds until its end.
+struct Admitted {
+    prompt: Arc<Prompt>,
+    admission: Admission,
+    call: CallPermit,
+}
+
+impl Pipeline {
+    /// Answers a call of an authenticated caller.
+    pub(crate) async fn answer(
+        &self,
+        request: Id<Request>,
+        caller: Caller,
+        call: Call,
+        control: Control,
+    ) -> Result<Reply, Error> {
+        let settings = self.settings.load_full();
+        let admitted = self.admit(&settings, request, caller, call).await?;
+        let price = price(&settings, &admitted.prompt)?;
+        let looked_up = self.look_up(&admitted.prompt, control).await;
+        if let LookedUp::Hit(hit) = looked_up {
+            return self.replay(&settings, admitted, &hit, price.as_deref());
+        }
+        let (reserved, estimate) = self.reserve(&settings, &admitted.prompt).await?;
+        let cap = reserved.lease_id().map(|_| estimate.output_tokens_max);
+        let request = upstream::prepare(&admitted.prompt, cap)?;
+        let exchange = Exchange {
+            intent: meter::intent(
+                &admitted.prompt,
+                price,
+                estimate,
+                looked_up.status(),
+                &settings.config.privacy,
+            ),
+            held: Held {
+                call: Some(admitted.call),
+                tokens: Some(reserved),
+            },
+            cache: looked_up.status(),
+            store_as: looked_up.into_key(),
+            prompt: admitted.prompt,
+            admission: admitted.admission,
+            request,
+            settings,
+        };
+        self.run(exchange).await
+    }
+
+    /// Rate, template and model, then one API call from a lease: a hit costs that and no more.
+    async fn admit(
+        &self,
+        settings: &Settings,
+        request: Id<Request>,
+        caller: Caller,
+        call: Call,
+    ) -> Result<Admitted, Error> {
+        require(&caller, Permission::AiInvoke)?;
+        let admission = settings.limits.admit(&caller)?;
+        let call = template::render(call);
+        let at = self.clock.now();
+        let deployment = settings.routes.resolve(&call.model, at)?;
+        let prompt = Arc::new(Prompt {
+            request,
+            at,
+            received: Instant::now(),
+            caller,
+            call,
+            deployment,
+        });
+        let call = self.metering.quota().take_call(&caller).await?;
+        Ok(Admitted {
+            prompt,
+            admission,
+            call,
+        })
+    }
+
+    async fn look_up(&self, prompt: &Prompt, control: Control) -> LookedUp {
+        let control = permitted(control, &prompt.caller);
+        if !control.read && !control.write {
+            return LookedUp::Bypass;
+        }
+        let key = cache::Key::of(
+            &prompt.call,
+            prompt.caller.organization,
+            &prompt.deployment.model,
+        );
+        match self.cache.lookup(&key, &prompt.caller, control).await {
+            Some(hit) => LookedUp::Hit(hit),
+            None => LookedUp::Miss {
+                asked: control.read,
+                key: control.write.then_some(key),
+            },
+        }
+    }
+
+    fn replay(
+        &self,
+        settings: &Settings,
+        admitted: Admitted,
+        hit: &cache::Hit,
+        price: Option<&Price>,
+    ) -> Result<Reply, Error> {
+        let prompt = &admitted.prompt;
+        let content = if prompt.call.delivery.is_stream() {
+            Content::Replayed(writer::replayed(prompt, &hit.answer))
+        } else {
+            Content::Whole(writer::whole(prompt, &hit.answer))
+        };
+        let replay = meter::replay(prompt, hit, price, &settings.config.privacy);
+        self.metering
+            .journal()
+            .replayed(replay, Some(admitted.call))
+            .map_err(unbookable)?;
+        Ok(Reply {
+            request: prompt.request,
+            origin: Origin::Cache {
+                entry: hit.entry,
+                age: hit.age,
+                provider: Arc::clone(&hit.provider),
+                model: Arc::clone(&hit.model),
+            },
+            content,
+        })
+    }
+
+    async fn reserve(
+        &self,
+        settings: &Settings,
+        prompt: &Prompt,
+    ) -> Result<(metering::Reservation, Estimate), Error> {
+        let default = settings.config.models.default_output_tokens_max;
+        let estimate = prompt.estimate(default.into());
+        let estimate = Estimate {
+            input_tokens_max: estimate.input_tokens_max,
+            output_tokens_max: estimate.output_tokens_max,
+        };
+        let reservation = self
+            .metering
+            .quota()
+            .reserve(&prompt.caller, estimate)
+            .await?;
+        Ok((reservation, estimate))
+    }
+
+    /// Hands the exchange to a task that outlives the client, and waits for its answer to begin.
+    async fn run(&self, exchange: Exchange) -> Result<Reply, Error> {
+        let (answer, begun) = oneshot::channel();
+        let parts = exchange::Parts {
+            cache: self.cache.clone(),
+            metering: self.metering.clone(),
+            clock: Arc::clone(&self.clock),
+            drains: Arc::clone(&self.drains),
+        };
+        self.tasks.spawn(exchange::run(parts, exchange, answer));
+        begun.await.map_err(Error::internal)?
+    }
+}
+
+/// What the cache said.
+enum LookedUp {
+    Hit(cache::Hit),
+    Miss {
+        asked: bool,
+        key: Option<cache::Key>,
+    },
+    Bypass,
+}
+
+impl LookedUp {
+    const fn status(&self) -> CacheStatus {
+        match self {
+            Self::Hit(_) => CacheStatus::Exact,
+            Self::Miss { asked: true, .. } => CacheStatus::Miss,
+            Self::Miss { asked: false, .. } | Self::Bypass => CacheStatus::Bypass,
+        }
+    }
+
+    fn into_key(self) -> Option<cache::Key> {
+        match self {
+            Self::Miss { key, .. } => key,
+            Self::Hit(_) | Self::Bypass => None,
+        }
+    }
+}
+
+/// A price, or the operator's permission to go on without one.
+fn price(settings: &Settings, prompt: &Prompt) -> Result<Option<Arc<Price>>, Error> {
+    let price = settings.routes.price(&prompt.deployment, prompt.at);
+    if price.is_none() {
+        metrics::counter!("flowpilot_unpriced_requests_total").increment(1);
+        if settings.config.metering.unpriced == Unpriced::Refuse {
+            return Err(Error::UnpricedModel(prompt.call.model.clone()));
+        }
+        tracing::warn!(
+            provider = prompt.deployment.provider.name,
+            model = prompt.deployment.model,
+            "a model without a price is being used"
+        );
+    }
+    Ok(price)
+}
+
+fn permitted(control: Control, caller: &Caller) -> Control {
+    Control {
+        read: control.read && caller.may(Permission::CacheRead),
+        write: control.write && caller.may(Permission::CacheWrite),
+        ..control
+    }
+}
+
+/// Refuses what the caller may not do.
+pub(crate) fn require(caller: &Caller, permission: Permission) -> Result<(), Error> {
+    if caller.may(permission) {
+        Ok(())
+    } else {
+        Err(Error::Forbidden(permission))
+    }
+}
+
+/// A journal that takes no record: nothing billable can be done now.
+pub(crate) fn unbookable(error: metering::journal::Error) -> Error {
+    tracing::error!(error = %error, "the journal takes no record");
+    Error::Unavailable {
+        reason: "the request cannot be booked",
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Exceeded {
+                resource,
+                limit,
+                used,
+                reset_at,
+            } => Self::QuotaExceeded {
+                resource: resource.to_string(),
+                limit,
+                used,
+                reset_at,
+            },
+            Refusal::Unavailable { .. } => Self::Unavailable {
+                reason: "the quota cannot be checked",
+            },
+        }
+    }
+}

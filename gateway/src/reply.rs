@@ -1,0 +1,86 @@
+//! What goes back to the client: a body in its dialect, or a stream of them, with what the headers tell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use metering::CacheStatus;
+use tokio::sync::mpsc;
+use types::Id;
+use types::id::{CacheEntry, Request};
+
+use crate::route::Deployment;
+
+/// Chunks a slow client may be behind before the provider is read no further: bounds memory per stream.
+pub(crate) const CHUNKS_BEHIND_MAX: usize = 32;
+
+/// An answer, or the beginning of one.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The request it answers.
+    pub(crate) request: Id<Request>,
+    /// Where it came from.
+    pub(crate) origin: Origin,
+    /// What to send.
+    pub(crate) content: Content,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone)]
+pub(crate) enum Origin {
+    /// A provider made it now.
+    Provider {
+        /// Which one, with which model.
+        deployment: Arc<Deployment>,
+        /// Whether the cache had been asked.
+        cache: CacheStatus,
+    },
+    /// It was made before.
+    Cache {
+        /// The entry.
+        entry: Id<CacheEntry>,
+        /// How old it is.
+        age: Duration,
+        /// Who made it then.
+        provider: Arc<str>,
+        /// With which model, as it was asked for.
+        model: Arc<str>,
+    },
+}
+
+/// What to send.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// One body.
+    Whole(Bytes),
+    /// Events, as they come; the channel closes at the end.
+    Stream(mpsc::Receiver<Bytes>),
+    /// Events, all there already.
+    Replayed(Bytes),
+}
+
+impl Origin {
+    /// The cache's part in it.
+    pub(crate) const fn cache(&self) -> CacheStatus {
+        match self {
+            Self::Provider { cache, .. } => *cache,
+            Self::Cache { .. } => CacheStatus::Exact,
+        }
+    }
+
+    /// The provider's name.
+    pub(crate) fn provider(&self) -> &str {
+        match self {
+            Self::Provider { deployment, .. } => &deployment.provider.name,
+            Self::Cache { provider, .. } => provider,
+        }
+    }
+
+    /// The model's name.
+    pub(crate) fn model(&self) -> &str {
+        match self {
+            Self::Provider { deployment, .. } => &deployment.model,
+            Self::Cache { model, .. } => model,
+        }
+    }
+}

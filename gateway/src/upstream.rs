@@ -1,0 +1,208 @@
+//! A prompt sent to its deployment: the whole answer, or the source of its events.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use types::reply::{Answer, Delta, Event};
+
+use crate::error::{Error, UpstreamError};
+use crate::prompt::Prompt;
+use crate::provider::client::{self, Client};
+use crate::provider::{Decoder, Pass, Provider, demo};
+use crate::route::Transport;
+use crate::wire::sse;
+
+/// Events or bytes that may follow the end of a stream: read so that the connection can be used again.
+const TAIL_CHUNKS_MAX: usize = 8;
+
+/// What a provider gives.
+pub(crate) enum Upstream {
+    /// The whole answer; the bytes are for a client of the same dialect.
+    Whole(Answer, Option<Bytes>),
+    /// Events to come.
+    Stream(Source),
+}
+
+/// Where the events of a stream come from.
+pub(crate) enum Source {
+    /// A provider's connection.
+    Http {
+        /// What is still to be read.
+        body: client::Body,
+        /// Cuts it into events.
+        parser: sse::Parser,
+        /// Reads them.
+        decoder: Box<dyn Decoder>,
+    },
+    /// The demo's words.
+    Demo(VecDeque<Event>),
+}
+
+/// What came at once: its meaning, and its bytes for a client of the same dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    /// The meaning.
+    pub(crate) events: Vec<Event>,
+    /// The bytes of each event, and what becomes of them.
+    pub(crate) raw: Vec<(Bytes, Pass)>,
+}
+
+/// The request for a prompt, written before anything is booked, so that a mistake of the caller's is no attempt.
+pub(crate) fn prepare(
+    prompt: &Prompt,
+    output_tokens_max: Option<u64>,
+) -> Result<Option<Request<Bytes>>, Error> {
+    match &prompt.deployment.provider.transport {
+        Transport::Http { protocol, .. } => protocol.request(prompt, output_tokens_max).map(Some),
+        Transport::Demo => Ok(None),
+    }
+}
+
+/// Sends a prepared request and waits until the answer begins.
+pub(crate) async fn send(
+    prompt: &Prompt,
+    request: Option<Request<Bytes>>,
+) -> Result<Upstream, UpstreamError> {
+    match (&prompt.deployment.provider.transport, request) {
+        (Transport::Http { protocol, client }, Some(request)) => {
+            send_http(prompt, protocol.as_ref(), client, request).await
+        }
+        _ => Ok(send_demo(prompt)),
+    }
+}
+
+async fn send_http(
+    prompt: &Prompt,
+    protocol: &dyn Provider,
+    client: &Client,
+    request: Request<Bytes>,
+) -> Result<Upstream, UpstreamError> {
+    let response = client.send(request).await?;
+    if response.status != StatusCode::OK {
+        let body = response.body.collect_error().await;
+        let rejection = protocol.rejection(response.status, &response.headers, body);
+        return Err(UpstreamError::Rejected(Box::new(rejection)));
+    }
+    if prompt.call.delivery.is_stream() {
+        return Ok(Upstream::Stream(Source::Http {
+            body: response.body,
+            parser: sse::Parser::default(),
+            decoder: protocol.decoder(),
+        }));
+    }
+    let body = response.body.collect().await?;
+    let answer = protocol.answer(&body)?;
+    let raw = prompt.is_pass_through(protocol.dialect()).then_some(body);
+    Ok(Upstream::Whole(answer, raw))
+}
+
+fn send_demo(prompt: &Prompt) -> Upstream {
+    let answer = demo::answer(&prompt.call);
+    if !prompt.call.delivery.is_stream() {
+        return Upstream::Whole(answer, None);
+    }
+    Upstream::Stream(Source::Demo(
+        answer.events().into_iter().flat_map(by_word).collect(),
+    ))
+}
+
+/// The text of an event cut into words.
+fn by_word(event: Event) -> Vec<Event> {
+    let Event::Delta {
+        choice,
+        delta: Delta::Text(text),
+    } = event
+    else {
+        return vec![event];
+    };
+    let words = text.split_inclusive(' ').map(|word| Event::Delta {
+        choice,
+        delta: Delta::Text(word.to_owned()),
+    });
+    words.collect()
+}
+
+impl Source {
+    /// Reads what has come into the piece; `false` at the complete end of the answer.
+    pub(crate) async fn next(&mut self, piece: &mut Piece) -> Result<bool, UpstreamError> {
+        piece.events.clear();
+        piece.raw.clear();
+        match self {
+            Self::Http {
+                body,
+                parser,
+                decoder,
+            } => next_http(body, parser, decoder.as_mut(), piece).await,
+            Self::Demo(events) => {
+                let Some(event) = events.pop_front() else {
+                    return Ok(false);
+                };
+                if matches!(event, Event::Delta { .. }) {
+                    tokio::time::sleep(demo::WORD_PAUSE).await;
+                }
+                piece.events.push(event);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Reads the little that may follow the end, so that the connection can be used again.
+    pub(crate) async fn finish(self) {
+        if let Self::Http { mut body, .. } = self {
+            for _ in 0..TAIL_CHUNKS_MAX {
+                if !matches!(body.chunk().await, Ok(Some(_))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn next_http(
+    body: &mut client::Body,
+    parser: &mut sse::Parser,
+    decoder: &mut dyn Decoder,
+    piece: &mut Piece,
+) -> Result<bool, UpstreamError> {
+    loop {
+        let Some(chunk) = body.chunk().await? else {
+            if let Some(event) = parser.finish() {
+                take(event, decoder, piece)?;
+                return Ok(true);
+            }
+            return if decoder.is_complete() {
+                Ok(false)
+            } else {
+                Err(UpstreamError::Truncated)
+            };
+        };
+        parser
+            .push(&chunk)
+            .map_err(|error| UpstreamError::Malformed(error.into()))?;
+        while let Some(event) = parser.next_event() {
+            take(event, decoder, piece)?;
+        }
+        if !piece.raw.is_empty() {
+            return Ok(true);
+        }
+    }
+}
+
+fn take(
+    event: sse::Event,
+    decoder: &mut dyn Decoder,
+    piece: &mut Piece,
+) -> Result<(), UpstreamError> {
+    let meaning = decoder.decode(&event.data)?;
+    piece.events.extend(meaning.events);
+    piece.raw.push((event.raw, meaning.pass));
+    Ok(())
+}
+
+impl Piece {
+    /// Whether the provider said that the answer ends here.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.raw.iter().any(|(_, pass)| *pass == Pass::Terminal)
+    }
+}
