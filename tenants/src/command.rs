@@ -1,4 +1,4 @@
-//! What the command line does with keys: `flowpilot keys create | import | revoke | list`.
+//! What the command line does: `flowpilot keys create | import | revoke | list`, and organizations.
 //!
 //! Whoever runs these is at the server itself, and stands in the audit trail as the platform's
 //! owner, without a key.
@@ -33,8 +33,8 @@ pub enum Error {
     /// The key cannot be managed as asked.
     #[error("managing an API key")]
     ApiKey(#[from] api_keys::Error),
-    /// The organization cannot be found.
-    #[error("finding the organization")]
+    /// The organization cannot be managed as asked.
+    #[error("managing the organization")]
     Organization(#[from] organizations::Error),
     /// The database failed.
     #[error("asking the database")]
@@ -51,6 +51,19 @@ pub async fn find_organization(
     });
     find.await?
         .ok_or_else(|| Error::OrganizationNotFound(slug_or_id.to_owned()))
+}
+
+/// Makes an organization.
+pub async fn create_organization(
+    tenants: &Tenants,
+    draft: &organizations::Draft,
+) -> Result<Organization, Error> {
+    let actor = &owner(&tenants.database).await?;
+    let (database, clock) = (&tenants.database, tenants.clock.as_ref());
+    let create = database.worker("organizations: create", Bulkhead::Control, |tx| {
+        Box::pin(async move { organizations::create(tx, clock, actor, draft).await })
+    });
+    Ok(create.await?)
 }
 
 /// Makes a key for the organization with a slug or id; its text is shown once.
@@ -126,7 +139,11 @@ async fn begin(
     slug_or_id: &str,
 ) -> Result<(Id<id::Organization>, Actor), Error> {
     let organization = find_organization(&tenants.database, slug_or_id).await?;
-    let owner: Option<Id<User>> = bootstrap::find_owner(&tenants.database).await?;
-    let owner = owner.ok_or(Error::NoOwner)?;
-    Ok((organization.id, Actor::command(owner)))
+    Ok((organization.id, owner(&tenants.database).await?))
+}
+
+/// Whoever is at the server acts as the platform's owner.
+async fn owner(database: &Database) -> Result<Actor, Error> {
+    let owner: Option<Id<User>> = bootstrap::find_owner(database).await?;
+    owner.map(Actor::command).ok_or(Error::NoOwner)
 }

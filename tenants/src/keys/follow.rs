@@ -5,7 +5,7 @@
 //! (`pg_snapshot_xmin`), not from the last row seen: a transaction that wrote its row earlier but
 //! commits later would otherwise be missed. What was seen already is recognised by its number.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Keys, store};
+use super::Keys;
+use super::store::{self, Change};
 
 /// The channel on which the triggers announce changes.
 const CHANNEL: &str = "flowpilot_keys";
@@ -24,7 +25,7 @@ const CHANNEL: &str = "flowpilot_keys";
 /// How long to wait before listening again after the connection failed.
 const LISTEN_RETRY: Duration = Duration::from_secs(1);
 
-/// Changes read at a time; when more have come together, everything is read anew.
+/// Changes read at a time, so that an import of many keys does not become one huge statement.
 const CHANGES_MAX: usize = 1000;
 
 /// How often what is older than a day leaves the log.
@@ -54,8 +55,8 @@ pub(crate) struct Follower {
     doorbell: Arc<Doorbell>,
     /// Changes of older transactions have all been seen.
     horizon: i64,
-    /// The numbers of the changes at or after the horizon that were applied.
-    applied: HashSet<i64>,
+    /// The changes at or after the horizon that were applied: number and transaction.
+    applied: HashMap<i64, i64>,
     failing: bool,
 }
 
@@ -106,7 +107,7 @@ impl Follower {
             refresh_interval: options.refresh_interval,
             doorbell: Arc::default(),
             horizon: 0,
-            applied: HashSet::new(),
+            applied: HashMap::new(),
             failing: false,
         };
         follower.reload().await?;
@@ -184,34 +185,41 @@ impl Follower {
         Ok(())
     }
 
-    /// Applies what has changed since the last round.
+    /// Applies what has changed since the last round, batch by batch.
     async fn catch_up(&mut self) -> Result<(), database::Error> {
         let database = self.keys.shared.database.clone();
-        let (horizon, changes) = store::changes(&database, self.horizon, CHANGES_MAX).await?;
-        if changes.len() > CHANGES_MAX {
-            return self.reload().await;
+        loop {
+            let applied: Vec<_> = self.applied.keys().copied().collect();
+            let since = self.horizon;
+            let (horizon, new) = store::changes(&database, since, &applied, CHANGES_MAX).await?;
+            self.apply(&new).await?;
+            let numbers = new.iter().map(|change| (change.number, change.transaction));
+            self.applied.extend(numbers);
+            if new.len() < CHANGES_MAX {
+                self.horizon = horizon;
+                self.applied
+                    .retain(|_, transaction| *transaction >= horizon);
+                self.keys.refreshed();
+                return Ok(());
+            }
         }
-        let seen = changes.iter().map(|change| change.number).collect();
-        let new: Vec<_> = changes
-            .into_iter()
-            .filter(|change| !self.applied.contains(&change.number))
-            .collect();
+    }
 
-        let hashes: Vec<_> = new.iter().filter_map(|change| change.hash).collect();
+    /// Brings memory to the present state of what has changed.
+    async fn apply(&self, changes: &[Change]) -> Result<(), database::Error> {
+        let database = &self.keys.shared.database;
+        let memory = &self.keys.shared.memory;
+        let hashes: Vec<_> = changes.iter().filter_map(|change| change.hash).collect();
         if !hashes.is_empty() {
-            let present = store::find(&database, &hashes).await?;
-            self.keys.shared.memory.replace(&hashes, present);
+            let present = store::find(database, &hashes).await?;
+            memory.replace(&hashes, present);
         }
-        let organizations = new.iter().filter(|change| change.hash.is_none());
+        let organizations = changes.iter().filter(|change| change.hash.is_none());
         let organizations: HashSet<_> = organizations.map(|change| change.organization).collect();
         for organization in organizations {
-            let present = store::list_of(&database, organization, self.keys_max).await?;
-            let memory = &self.keys.shared.memory;
+            let present = store::list_of(database, organization, self.keys_max).await?;
             memory.replace_organization(organization, present);
         }
-        self.horizon = horizon;
-        self.applied = seen;
-        self.keys.refreshed();
         Ok(())
     }
 

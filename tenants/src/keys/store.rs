@@ -18,6 +18,7 @@ use crate::scopes;
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) number: i64,
+    pub(super) transaction: i64,
     pub(super) organization: Id<Organization>,
     /// `None`: all keys of the organization.
     pub(super) hash: Option<KeyHash>,
@@ -178,14 +179,15 @@ pub(super) async fn horizon(database: &Database) -> Result<i64, Error> {
     horizon.await
 }
 
-/// The changes by transactions from `since` on, one more than the limit at most, and the next
-/// `since`.
+/// The changes by transactions from `since` on that were not applied yet, up to a limit, and,
+/// when these are all, the next `since`.
 pub(super) async fn changes(
     database: &Database,
     since: i64,
+    applied: &[i64],
     limit: usize,
 ) -> Result<(i64, Vec<Change>), Error> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let read = database.worker("keys: changes", Bulkhead::Hot, |tx| {
         Box::pin(async move {
             // Before the rows: what ends between the two statements is then read twice, not never.
@@ -197,16 +199,20 @@ pub(super) async fn changes(
                 "SELECT id
                       , organization_id
                       , key_hash
+                      , transaction_id
                  FROM tenants.key_changes
                  WHERE transaction_id >= $1
-                 ORDER BY transaction_id
-                 LIMIT $2",
+                   AND id <> ALL ($2)
+                 ORDER BY transaction_id, id
+                 LIMIT $3",
                 since,
+                applied,
                 limit,
             );
             let rows = rows.fetch_all(tx.connection()).await?;
             let changes = rows.into_iter().map(|row| Change {
                 number: row.id,
+                transaction: row.transaction_id,
                 organization: row.organization_id.into(),
                 hash: row.key_hash.as_deref().and_then(KeyHash::from_hex),
             });

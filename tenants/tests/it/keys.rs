@@ -192,6 +192,27 @@ async fn a_revocation_that_commits_late_is_not_missed() {
 }
 
 #[tokio::test]
+async fn thousands_of_changes_at_once_all_reach_memory() {
+    let world = World::new().await;
+    let key = world.key(None).await;
+    world.wait_until(&key, Some(Ok(()))).await;
+
+    // The revocation is the last of more changes than one batch holds.
+    world
+        .execute(
+            "INSERT INTO tenants.key_changes (organization_id, key_hash)
+             SELECT gen_random_uuid(), encode(sha256(number::text::bytea), 'hex')
+             FROM generate_series(1, 2500) AS number",
+        )
+        .await;
+    command::revoke_key(&world.tenants, "demo", &key[3..11])
+        .await
+        .unwrap();
+
+    world.wait_until(&key, None).await;
+}
+
+#[tokio::test]
 async fn a_revocation_is_noticed_without_any_notification() {
     let database = TestDatabase::new().await;
     let mut options = database.options();
