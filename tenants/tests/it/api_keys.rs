@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app::{App, PATIENCE, POLL};
 
 #[tokio::test]
 async fn a_revoked_key_is_refused_within_two_seconds() {
@@ -78,6 +79,49 @@ async fn twins_sent_at_the_same_time_make_one_thing() {
     let page = app.get("/api/v1/departments").key(app.demo_key());
     let page = page.send().await;
     assert_eq!(page.body["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_day_later_the_same_idempotency_key_names_another_request() {
+    let app = App::new().await;
+    let admin = app.database.admin();
+    let create = async |name: &str| {
+        let body = json!({ "name": name });
+        let call = app.post("/api/v1/departments", &body).key(app.demo_key());
+        call.header("idempotency-key", "daily").send().await.status
+    };
+    let a_day_passes = async || {
+        let shift = "UPDATE api.idempotency_keys SET created_at = created_at - interval '24 hours'
+                                                   , expires_at = expires_at - interval '24 hours'";
+        sqlx::query(shift).execute(&admin).await.unwrap();
+    };
+
+    assert_eq!(create("Claims").await, StatusCode::CREATED);
+    a_day_passes().await;
+    assert_eq!(create("Motor").await, StatusCode::CREATED);
+    a_day_passes().await;
+
+    let stop = CancellationToken::new();
+    let database = app.database.database().clone();
+    let sweep = api::idempotency::sweep_always(database, stop.clone());
+    let empty = async {
+        let count = "SELECT count(*) FROM api.idempotency_keys";
+        while sqlx::query_scalar::<_, i64>(count)
+            .fetch_one(&admin)
+            .await
+            .unwrap()
+            > 0
+        {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    let wait = async {
+        let swept = tokio::time::timeout(PATIENCE, empty).await;
+        stop.cancel();
+        swept
+    };
+    let ((), swept) = tokio::join!(sweep, wait);
+    swept.unwrap();
 }
 
 #[tokio::test]

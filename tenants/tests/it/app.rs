@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use types::{Clock, SystemClock};
 
 /// How long a test waits for a condition that must come true: machines that run tests are busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often a condition is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(5);

@@ -83,7 +83,7 @@ impl World {
                 tokio::time::sleep(app::POLL).await;
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        let waited = tokio::time::timeout(app::PATIENCE, wait).await;
         let now = self.keys.find_in_memory(key);
         assert!(waited.is_ok(), "is {now:?} instead of {expected:?}");
     }
@@ -260,9 +260,7 @@ async fn everything_is_read_anew_when_notifications_may_have_been_lost() {
             tokio::time::sleep(app::POLL).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait)
-        .await
-        .unwrap();
+    tokio::time::timeout(app::PATIENCE, wait).await.unwrap();
 
     world.wait_until(&key, None).await;
 }
