@@ -14,12 +14,16 @@
 
 #![deny(clippy::float_arithmetic)]
 
+pub mod api;
 pub mod journal;
+pub mod leases;
 mod metering;
 mod options;
 pub mod price;
 pub mod quota;
+pub mod quotas;
 pub mod record;
+pub mod report;
 mod shipper;
 mod store;
 pub mod text;

@@ -24,6 +24,7 @@ pub struct Metering {
     shipper: shipper::Handle,
     prices: Arc<ArcSwap<PriceBook>>,
     database: Database,
+    clock: Arc<dyn Clock>,
     tasks: TaskTracker,
 }
 
@@ -63,7 +64,7 @@ impl Metering {
         let surroundings = shipper::Surroundings {
             journal: journal.clone(),
             database: database.clone(),
-            clock,
+            clock: Arc::clone(&clock),
             tasks: tasks.clone(),
             life: quota.life(),
         };
@@ -74,6 +75,7 @@ impl Metering {
             shipper,
             prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(options.prices))),
             database,
+            clock,
             tasks,
         })
     }
@@ -109,6 +111,14 @@ impl Metering {
     /// Takes a new price list; requests under way keep the price they began with.
     pub fn set_prices(&self, list: PriceList) {
         self.prices.store(Arc::new(PriceBook::new(list)));
+    }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     /// The quotas.

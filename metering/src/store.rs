@@ -2,5 +2,7 @@
 
 pub(crate) mod leases;
 pub(crate) mod ledger;
+pub(crate) mod quotas;
+pub(crate) mod reports;
 pub(crate) mod totals;
 pub(crate) mod watermarks;

@@ -9,6 +9,7 @@ use types::Id;
 use types::id::{Lease, Node, Organization};
 use uuid::Uuid;
 
+use crate::leases::OpenLease;
 use crate::quota::Resource;
 use crate::record::ChargeTo;
 use crate::shipper::booking::{EventKind, EventRow};
@@ -262,4 +263,38 @@ pub(crate) async fn settle(
     .fetch_one(connection)
     .await?;
     Ok(())
+}
+
+/// Every open lease, the one that nothing happened to for longest first.
+pub(crate) async fn list_open(database: &Database) -> Result<Vec<OpenLease>, Error> {
+    database
+        .worker("leases: list", Bulkhead::Control, |tx| {
+            Box::pin(async move {
+                let rows = sqlx::query!(
+                    r#"
+                    SELECT id
+                         , organization_id
+                         , resource_type
+                         , node_id
+                         , granted - settled - returned AS "outstanding!" -- of columns that are never null
+                         , updated_at
+                      FROM metering.quota_leases
+                     WHERE state = 'open'
+                     ORDER BY updated_at, id
+                    "#,
+                )
+                .fetch_all(tx.connection())
+                .await?;
+                let leases = rows.into_iter().map(|row| OpenLease {
+                    id: Id::from_uuid(row.id),
+                    organization: Id::from_uuid(row.organization_id),
+                    resource_type: row.resource_type,
+                    node: Id::from_uuid(row.node_id),
+                    outstanding: row.outstanding,
+                    updated_at: row.updated_at,
+                });
+                Ok(leases.collect())
+            })
+        })
+        .await
 }

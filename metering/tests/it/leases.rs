@@ -65,7 +65,7 @@ async fn several_nodes_together_take_the_limit_and_not_one_more() {
                         node.metering.clone(),
                         organization,
                         admitted.clone(),
-                    ))
+                    ));
                 });
             }
         }

@@ -1,0 +1,30 @@
+//! The endpoints of quotas and usage: one file each.
+
+pub mod quotas;
+pub mod usage;
+
+use ::api::Operations;
+use serde::Deserialize;
+use types::{Id, Permission, id};
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+
+use crate::Metering;
+
+/// Every operation with its permission.
+pub fn operations(metering: Metering) -> Operations<Metering> {
+    Operations::new(metering)
+        .add(Permission::QuotasRead, routes!(quotas::list::list_quotas))
+        .add(Permission::QuotasRead, routes!(quotas::find::find_quota))
+        .add(Permission::QuotasWrite, routes!(quotas::put::put_quota))
+        .add(Permission::UsageRead, routes!(usage::report::report_usage))
+}
+
+/// For whom the operator acts.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ActingFor {
+    /// For the operator: whose thing it is. Others leave it out; it is their own organization.
+    #[param(value_type = Option<Uuid>)]
+    pub organization_id: Option<Id<id::Organization>>,
+}
