@@ -6,6 +6,7 @@
 pub mod assets;
 mod bootstrap;
 mod cluster;
+mod door;
 mod error;
 mod files;
 mod identity;
@@ -15,6 +16,7 @@ mod orphan;
 mod server;
 mod supervisor;
 
+pub use door::attach;
 pub use error::Error;
 pub use launch::Launcher;
 pub use options::{Binaries, Durability, ServerOptions};

@@ -111,7 +111,7 @@ fn with_database<T>(
     let config = load(common)?;
     crate::telemetry::start_log(&config.log)?;
     block_on(async {
-        let state = State::open(&config).await?;
+        let state = State::visit(&config).await?;
         let result = work(&state).await;
         state.close().await;
         result

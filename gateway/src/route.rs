@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use config::Config;
+use config::{Config, PriceList};
 use config::section::{Models, Provider as Section, ProviderKind as Kind, Target};
 use metering::{Price, PriceBook};
 
@@ -101,23 +101,20 @@ impl Routes {
             .find(&deployment.provider.price_provider, &deployment.model, at)
     }
 
-    /// The names that can be asked for: aliases, and every provider's listed models.
-    pub(crate) fn offers(&self) -> Vec<Offer> {
-        let aliases = self
-            .aliases
-            .iter()
-            .filter(|(alias, _)| *alias != Models::WILDCARD);
+    /// The names that can be asked for: aliases, and every provider's models: those it lists, or else those with a price.
+    pub(crate) fn offers(&self, prices: &PriceList) -> Vec<Offer> {
+        let aliases = self.aliases.iter().filter(|(alias, _)| *alias != Models::WILDCARD);
         let aliases = aliases.map(|(alias, deployment)| Offer {
             name: alias.clone(),
             provider: deployment.provider.name.clone(),
         });
-        let listed = self.providers.values().flat_map(|provider| {
-            provider.models.iter().map(|model| Offer {
-                name: model.clone(),
+        let models = self.providers.values().flat_map(|provider| {
+            provider.offered(prices).into_iter().map(|name| Offer {
+                name,
                 provider: provider.name.clone(),
             })
         });
-        let mut offers: Vec<Offer> = aliases.chain(listed).collect();
+        let mut offers: Vec<Offer> = aliases.chain(models).collect();
         offers.sort();
         offers.dedup_by(|a, b| a.name == b.name);
         offers
@@ -174,6 +171,16 @@ impl Endpoint {
                 client: Box::new(Client::new(section)),
             }),
         })
+    }
+}
+
+impl Endpoint {
+    fn offered(&self, prices: &PriceList) -> Vec<String> {
+        if !self.models.is_empty() {
+            return self.models.clone();
+        }
+        let priced = prices.iter().filter(|price| price.provider == self.price_provider);
+        priced.map(|price| price.model.clone()).collect()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Opens the database a configuration asks for: the user's own by its URL, or the embedded one.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context;
-use config::section;
+use config::Config;
 use database::embedded::assets::Store;
-use database::embedded::{Binaries, Launcher, Server, ServerOptions};
+use database::embedded::{self, Binaries, Launcher, Server, ServerOptions};
 use database::{Database, Options, migrate};
 
 /// An open database.
@@ -17,21 +17,35 @@ pub(crate) struct State {
     server: Option<Server>,
 }
 
-/// The folder of the embedded server inside the data folder.
-const SERVER_FOLDER: &str = "postgres";
-
 impl State {
-    /// Opens the database and makes sure that its schema can be served.
+    /// Opens the database to serve with; the embedded one must be ours alone.
     ///
     /// The embedded one is migrated at once; an external one only by `flowpilot migrate`.
-    pub(crate) async fn open(config: &config::Config) -> anyhow::Result<Self> {
-        let (options, server) = locate(config).await?;
-        if server.is_some() {
-            migrate::apply(options.owner()).await?;
+    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+        match Options::external(&config.database)? {
+            Some(options) => Self::connect(&options, None).await,
+            None => Self::start(config).await,
         }
-        let database = Database::connect(&options)
-            .await
-            .context("the database cannot be reached")?;
+    }
+
+    /// Opens the database for a command, which may be run beside a serving gateway.
+    pub(crate) async fn visit(config: &Config) -> anyhow::Result<Self> {
+        match external_or_running(config)? {
+            Some(options) => Self::connect(&options, None).await,
+            None => Self::start(config).await,
+        }
+    }
+
+    async fn start(config: &Config) -> anyhow::Result<Self> {
+        let server = start_server(config).await?;
+        let options = server.options().limited_by(&config.database);
+        migrate::apply(options.owner()).await?;
+        Self::connect(&options, Some(server)).await
+    }
+
+    async fn connect(options: &Options, server: Option<Server>) -> anyhow::Result<Self> {
+        let database = Database::connect(options).await;
+        let database = database.context("the database cannot be reached")?;
         migrate::check_compatible(&database).await?;
         Ok(Self { database, server })
     }
@@ -53,28 +67,32 @@ impl State {
 }
 
 /// Brings the schema up to date; says how many migrations were applied.
-pub(crate) async fn migrate(config: &config::Config) -> anyhow::Result<usize> {
-    let (options, server) = locate(config).await?;
-    let applied = migrate::apply(options.owner()).await;
-    if let Some(server) = server {
-        server.stop().await?;
+pub(crate) async fn migrate(config: &Config) -> anyhow::Result<usize> {
+    if let Some(options) = external_or_running(config)? {
+        return Ok(migrate::apply(options.owner()).await?);
     }
+    let server = start_server(config).await?;
+    let applied = migrate::apply(server.options().owner()).await;
+    server.stop().await?;
     Ok(applied?)
 }
 
-/// Where the database is, and the server if it had to be started.
-async fn locate(config: &config::Config) -> anyhow::Result<(Options, Option<Server>)> {
-    let section = &config.database;
-    if let Some(options) = Options::external(section)? {
-        return Ok((options, None));
+/// The user's own database, or the embedded one that another process of ours is running.
+fn external_or_running(config: &Config) -> anyhow::Result<Option<Options>> {
+    if let Some(options) = Options::external(&config.database)? {
+        return Ok(Some(options));
     }
-    let server = start_server(section, &config.server.data_dir).await?;
-    Ok((server.options().limited_by(section), Some(server)))
+    let running = embedded::attach(&server_folder(config))?;
+    Ok(running.map(|options| options.limited_by(&config.database)))
 }
 
-async fn start_server(section: &section::Database, data_dir: &Path) -> anyhow::Result<Server> {
-    let store = Store::within(data_dir);
-    let installed = section.binaries.clone();
+fn server_folder(config: &Config) -> PathBuf {
+    config.server.data_dir.join("postgres")
+}
+
+async fn start_server(config: &Config) -> anyhow::Result<Server> {
+    let store = Store::within(&config.server.data_dir);
+    let installed = config.database.binaries.clone();
     // Fetching and unpacking block; on the first start they take seconds.
     let binaries = tokio::task::spawn_blocking(move || match installed {
         Some(folder) => Binaries::installed(&folder).map_err(anyhow::Error::from),
@@ -82,12 +100,7 @@ async fn start_server(section: &section::Database, data_dir: &Path) -> anyhow::R
     });
     let binaries = binaries.await??;
     let own = std::env::current_exe().context("the path of this program")?;
-    let options = ServerOptions::new(
-        data_dir.join(SERVER_FOLDER),
-        binaries,
-        Launcher::OwnBinary(own),
-    );
-    Server::start(options)
-        .await
-        .context("the embedded database does not start")
+    let options = ServerOptions::new(server_folder(config), binaries, Launcher::OwnBinary(own));
+    let server = Server::start(options).await;
+    server.context("the embedded database does not start")
 }

@@ -4,7 +4,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
 use super::Error;
-use super::cluster::{Cluster, LOGIN, SUPERUSER};
+use super::cluster::Cluster;
+use super::door::LOGIN;
 
 /// Makes the group roles, the login role with its current password, and the database.
 ///
@@ -30,13 +31,13 @@ const ROLES: &str = "
 
 /// Runs on a runtime of its own, in the supervisor's thread.
 pub(super) fn run(cluster: &Cluster) -> Result<(), Error> {
-    let url = cluster.url(SUPERUSER, &cluster.superuser_password, "postgres")?;
+    let url = cluster.door.maintenance()?;
     let options = url.connect_options().map_err(Error::Bootstrap)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime
-        .block_on(prepare(&options, &cluster.login_password))
+        .block_on(prepare(&options, &cluster.door.login_password))
         .map_err(|error| Error::Bootstrap(error.into()))
 }
 

@@ -7,37 +7,22 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
-use sha2::{Digest, Sha256};
 
-use super::files::{password, private_file, private_folder};
+use super::door::{Door, SUPERUSER};
+use super::files::{private_file, private_folder};
 use super::identity::Identity;
 use super::launch::bare_command;
 use super::{Durability, Error, ServerOptions};
-use crate::Url;
-
-/// PostgreSQL's name for the socket, with the slash before it.
-const SOCKET_NAME: &str = "/.s.PGSQL.5432";
-
-/// The kernel's limit is 104 bytes on some systems and 108 on others; this leaves room for both.
-const SOCKET_PATH_BYTES_MAX: usize = 100;
 
 /// How much of the log an error shows.
 const LOG_TAIL_BYTES: i64 = 2_000;
-
-/// The superuser, used for migrations only.
-pub(super) const SUPERUSER: &str = "postgres";
-
-/// The login role the gateway serves with.
-pub(super) const LOGIN: &str = "flowpilot";
 
 /// The folder with what is in it.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
     pub(super) options: ServerOptions,
     pub(super) identity: Identity,
-    pub(super) socket_folder: PathBuf,
-    pub(super) superuser_password: String,
-    pub(super) login_password: String,
+    pub(super) door: Door,
 }
 
 impl Cluster {
@@ -45,9 +30,7 @@ impl Cluster {
     pub(super) fn open(options: ServerOptions) -> Result<Self, Error> {
         let identity = Identity::choose()?;
         let cluster = Self {
-            socket_folder: socket_folder(&options.folder, identity)?,
-            superuser_password: password(&options.folder.join("superuser-password"))?,
-            login_password: password(&options.folder.join("login-password"))?,
+            door: Door::open(&options.folder, identity)?,
             options,
             identity,
         };
@@ -66,17 +49,6 @@ impl Cluster {
         self.options.folder.join("server.log")
     }
 
-    /// An address on the socket.
-    pub(super) fn url(&self, user: &str, password: &str, database: &str) -> Result<Url, Error> {
-        let path = self.socket_folder.to_str().ok_or_else(|| Error::Path {
-            path: self.socket_folder.clone(),
-        })?;
-        let host = percent_encoded(path);
-        format!("postgres://{user}:{password}@localhost:5432/{database}?host={host}")
-            .parse()
-            .map_err(Error::Bootstrap)
-    }
-
     /// What the server is started with.
     pub(super) fn arguments(&self) -> Vec<String> {
         let ServerOptions {
@@ -87,7 +59,10 @@ impl Cluster {
         } = self.options;
         let mut settings = vec![
             "listen_addresses=".to_owned(),
-            format!("unix_socket_directories={}", self.socket_folder.display()),
+            format!(
+                "unix_socket_directories={}",
+                self.door.socket_folder.display()
+            ),
             "unix_socket_permissions=0700".to_owned(),
             format!("max_connections={connections_max}"),
             format!("shared_buffers={shared_buffers_mb}MB"),
@@ -163,7 +138,7 @@ impl Cluster {
         }
         private_folder(&partial, self.identity)?;
         let password_file = self.options.folder.join("initdb-password");
-        private_file(&password_file)?.write_all(self.superuser_password.as_bytes())?;
+        private_file(&password_file)?.write_all(self.door.superuser_password.as_bytes())?;
         self.identity.own(&password_file)?;
 
         let result = self.initdb(&partial, &password_file);
@@ -201,30 +176,4 @@ impl Cluster {
             output: String::from_utf8_lossy(&said).trim().to_owned(),
         })
     }
-}
-
-/// The folder of the socket: ours, or a short one when its path would be too long for a socket.
-fn socket_folder(folder: &Path, identity: Identity) -> Result<PathBuf, Error> {
-    let mut place = folder.join("run");
-    if place.as_os_str().len() + SOCKET_NAME.len() > SOCKET_PATH_BYTES_MAX {
-        let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-        let name = hex::encode(hash.get(..8).unwrap_or_default());
-        place = Path::new("/tmp").join(format!("flowpilot-{name}"));
-    }
-    private_folder(&place, identity)?;
-    Ok(place)
-}
-
-/// A path as a value in an address.
-fn percent_encoded(path: &str) -> String {
-    let mut encoded = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push_str(&hex::encode_upper([byte]));
-        }
-    }
-    encoded
 }

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::oneshot;
 
-use super::cluster::{Cluster, LOGIN, SUPERUSER};
+use super::cluster::Cluster;
 use super::files::create_open_folder;
 use super::orphan::{self, LockFile, wait};
 use super::{Error, Launcher, ServerOptions, bootstrap};
@@ -88,8 +88,8 @@ fn open(options: ServerOptions) -> Result<(File, Cluster, Running, Addresses), E
     let lock = lock(&folder)?;
     let cluster = Cluster::open(ServerOptions { folder, ..options })?;
     let addresses = Addresses {
-        app: cluster.url(LOGIN, &cluster.login_password, LOGIN)?,
-        admin: cluster.url(SUPERUSER, &cluster.superuser_password, LOGIN)?,
+        app: cluster.door.app()?,
+        admin: cluster.door.admin()?,
     };
     let running = start(&cluster)?;
     if let Err(error) = bootstrap::run(&cluster) {

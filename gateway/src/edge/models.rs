@@ -13,7 +13,8 @@ use crate::wire::openai::models::{self, Model};
 /// The list of models.
 pub(crate) async fn list_models(shared: &Shared, headers: &HeaderMap) -> Result<Bytes, Error> {
     authorize(shared, headers).await?;
-    let offers = shared.pipeline.settings.load().routes.offers();
+    let settings = shared.pipeline.settings.load();
+    let offers = settings.routes.offers(&settings.config.prices);
     let models = offers
         .iter()
         .map(|offer| Model::new(&offer.name, &offer.provider, shared.started_at.timestamp()));
