@@ -146,6 +146,8 @@ impl App {
             pipeline,
             telemetry,
         });
+        let sweep = api::idempotency::sweep_always(state.database.clone(), stop_background.clone());
+        background.spawn(sweep);
         upkeep::start(&shared, &state.database, &background, &stop_background);
         Ok(Self {
             shared,

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use config::{Config, PriceList};
 use config::section::{Models, Provider as Section, ProviderKind as Kind, Target};
+use config::{Config, PriceList};
 use metering::{Price, PriceBook};
 
 use crate::error::Error;
@@ -103,7 +103,10 @@ impl Routes {
 
     /// The names that can be asked for: aliases, and every provider's models: those it lists, or else those with a price.
     pub(crate) fn offers(&self, prices: &PriceList) -> Vec<Offer> {
-        let aliases = self.aliases.iter().filter(|(alias, _)| *alias != Models::WILDCARD);
+        let aliases = self
+            .aliases
+            .iter()
+            .filter(|(alias, _)| *alias != Models::WILDCARD);
         let aliases = aliases.map(|(alias, deployment)| Offer {
             name: alias.clone(),
             provider: deployment.provider.name.clone(),
@@ -179,8 +182,10 @@ impl Endpoint {
         if !self.models.is_empty() {
             return self.models.clone();
         }
-        let priced = prices.iter().filter(|price| price.provider == self.price_provider);
-        priced.map(|price| price.model.clone()).collect()
+        let own = prices
+            .iter()
+            .filter(|price| price.provider == self.price_provider);
+        own.map(|price| price.model.clone()).collect()
     }
 }
 

@@ -41,7 +41,7 @@ permissions! {
     AiInvoke "ai:invoke" "Send AI requests and list models." false,
     ApiKeysRead "api_keys:read" "List the organization's keys; never their secrets." false,
     ApiKeysWrite "api_keys:write" "Create, rotate and revoke the organization's keys." false,
-    OrganizationsRead "organizations:read" "See the organization and its sub-organizations." false,
+    OrganizationsRead "organizations:read" "See the organization; the operator sees all." false,
     OrganizationsCreate "organizations:create" "Create organizations." true,
     DepartmentsRead "departments:read" "List departments." false,
     DepartmentsWrite "departments:write" "Create departments." false,

@@ -1,5 +1,6 @@
 //! Accepts connections until told to stop, then lets those that are open finish.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,7 +44,7 @@ impl Listener {
     }
 
     /// The address, with the port that the system chose where it was left open.
-    pub(crate) fn address(&self) -> anyhow::Result<std::net::SocketAddr> {
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.socket.local_addr()?)
     }
 
@@ -60,12 +61,12 @@ impl Listener {
                 () = stop.cancelled() => break,
                 accepted = self.accept() => accepted,
             };
-            let Some((stream, place)) = accepted else {
+            let Some((stream, peer, place)) = accepted else {
                 continue;
             };
             let service = {
                 let shared = Arc::clone(&shared);
-                service_fn(move |request| router::serve(Arc::clone(&shared), request))
+                service_fn(move |request| router::serve(Arc::clone(&shared), peer, request))
             };
             let connection = self.builder.serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection.into_owned());
@@ -84,13 +85,13 @@ impl Listener {
         }
     }
 
-    async fn accept(&self) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         let place = Arc::clone(&self.connections).acquire_owned().await.ok()?;
         match self.socket.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Without this, the last small packet of an answer waits for the client's acknowledgement.
                 let _ = stream.set_nodelay(true);
-                Some((stream, place))
+                Some((stream, peer, place))
             }
             Err(error) => {
                 tracing::warn!(error = %error, "a connection could not be accepted");

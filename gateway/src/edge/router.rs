@@ -1,8 +1,10 @@
 //! Which handler answers which path: the AI routes first and by hand, then the management API.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::extract::ConnectInfo;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use tower::ServiceExt;
@@ -30,6 +32,7 @@ enum Route<'a> {
 /// Answers one request. Every error has become an answer by now.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
+    peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, NoError> {
     let id = Id::new(shared.pipeline.clock.as_ref());
@@ -53,7 +56,7 @@ pub(crate) async fn serve(
         Route::Live => health::live(),
         Route::Ready => health::ready(&shared),
         Route::Metrics => health::metrics(&shared),
-        Route::Management => management(&shared, request).await,
+        Route::Management => management(&shared, peer, request).await,
         _ => ai(&shared, id, route, request, started).await,
     };
     answer.body_mut().hold(place);
@@ -103,8 +106,14 @@ fn refuse(error: &Error, id: Id<types::id::Request>) -> Response<Body> {
     response::from_error(error, id)
 }
 
-async fn management(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
-    let request = request.map(axum::body::Body::new);
+async fn management(
+    shared: &Shared,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let mut request = request.map(axum::body::Body::new);
+    // Where a change came from stands in the audit trail.
+    request.extensions_mut().insert(ConnectInfo(peer));
     match shared.management.clone().oneshot(request).await {
         Ok(answer) => answer.map(Body::axum),
         Err(never) => match never {},
