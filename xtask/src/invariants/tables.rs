@@ -10,6 +10,9 @@ use crate::tree::{File, Tree};
 /// Where the owners are written down, in rows like ``| `cache/` | what it is | `semantic_cache` |``.
 const OWNERS_FILE: &str = "ARCHITECTURE.md";
 
+/// Where they stand a second time, in rows like ``| `cache` | semantic_cache |``; the two must agree.
+const SCHEMA_FILE: &str = "docs/schema.md";
+
 /// The schema of tables that are named without one.
 const DEFAULT_SCHEMA: &str = "public";
 
@@ -31,7 +34,28 @@ pub(super) fn check(tree: &Tree) -> Vec<Breach> {
         .files
         .iter()
         .filter(|file| holds_sql_of_the_product(file));
-    files.flat_map(|file| check_file(file, &owners)).collect()
+    let writes = files.flat_map(|file| check_file(file, &owners));
+    writes.chain(disagreements(tree, &owners)).collect()
+}
+
+fn disagreements(tree: &Tree, owners: &Owners<'_>) -> Vec<Breach> {
+    let Some(schema) = tree.find(SCHEMA_FILE) else {
+        return vec![Breach::new(SCHEMA_FILE, 0, "is missing")];
+    };
+    let is_said = |table: &str, owner: &str| {
+        let row = format!("| `{owner}` |");
+        let mut rows = schema.text.lines().filter(|line| line.starts_with(&row));
+        rows.any(|line| words(line).any(|word| word == table))
+    };
+    let unsaid = owners
+        .iter()
+        .filter(|(table, owner)| !is_said(table, owner));
+    unsaid
+        .map(|(table, owner)| {
+            let what = format!("does not say that `{owner}` owns {table}, as {OWNERS_FILE} does");
+            Breach::new(SCHEMA_FILE, 0, what)
+        })
+        .collect()
 }
 
 fn holds_sql_of_the_product(file: &File) -> bool {
