@@ -96,6 +96,9 @@ pub struct Surroundings {
 /// A caller tries so often to get what others refilled and took; then it is told that nothing can be said.
 const ATTEMPTS_MAX: usize = 8;
 
+/// How long a stop waits for the database to take leases back.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
 impl Quota {
     /// Begins to serve; asks the database nothing yet.
     pub fn start(options: Options, surroundings: Surroundings) -> Self {
@@ -178,7 +181,12 @@ impl Quota {
     /// Stops the tasks and gives back all that is not reserved. What is reserved ends when its settlement is shipped.
     pub(crate) async fn stop(&self) {
         self.shared.stop.cancel();
-        sweep::give_all_back(&self.shared).await;
+        let giving_back = sweep::give_all_back(&self.shared);
+        if tokio::time::timeout(STOP_GRACE, giving_back).await.is_err() {
+            tracing::warn!(
+                "not all leases could be given back; they end when this node's next start has shipped its journal"
+            );
+        }
     }
 }
 

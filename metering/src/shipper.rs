@@ -187,11 +187,7 @@ impl Service {
         }
 
         let reached = self.reached();
-        self.meters.unshipped(
-            self.around.journal.written() - self.watermark.read.min(self.around.journal.written()),
-            ready.len(),
-            self.oldest_age(&ready),
-        );
+        self.measure(&ready);
         let mut batches = ready.chunks(self.options.ship_rows_max).peekable();
         while let Some(batch) = batches.next() {
             // Only when the last batch is booked is everything before the new watermark.
@@ -203,9 +199,7 @@ impl Service {
             self.post(batch, mark).await;
         }
         self.remember(reached).await;
-        if read == 0 || !ready.is_empty() {
-            self.meters.unshipped(0, 0, Duration::ZERO);
-        }
+        self.measure(&[]);
         self.close_earlier_leases().await;
         Ok(read)
     }
@@ -278,6 +272,7 @@ impl Service {
                 Err(error) if ledger::is_fault_of_a_row(&error) => return Err(error),
                 Err(error) => {
                     self.meters.failed();
+                    self.measure(part);
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         records = part.len(),
@@ -365,9 +360,15 @@ impl Service {
         }
     }
 
-    fn oldest_age(&self, ready: &[Booking]) -> Duration {
+    /// Tells how much is not booked yet, and how old it is.
+    fn measure(&self, ready: &[Booking]) {
+        let written = self.around.journal.written();
         let oldest = ready.iter().map(Booking::created_at).min();
         let age = oldest.map(|oldest| self.around.clock.now().signed_duration_since(oldest));
-        age.and_then(|age| age.to_std().ok()).unwrap_or_default()
+        self.meters.unshipped(
+            written.saturating_sub(self.watermark.read),
+            ready.len(),
+            age.and_then(|age| age.to_std().ok()).unwrap_or_default(),
+        );
     }
 }

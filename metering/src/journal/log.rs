@@ -6,10 +6,13 @@
 //!
 //! Lock discipline: one mutex, held for copies of memory only, never for a system call or a wake-up.
 
+mod syncer;
+mod writer;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fs_err as fs;
 use parking_lot::{Condvar, Mutex};
@@ -19,15 +22,8 @@ use super::files::Folder;
 use super::meters::Meters;
 use super::{Error, Limits};
 
-/// How long the writer looks on after work before it sleeps for good: records that nobody waits for are written within this
-/// time without anyone paying for a wake-up.
-const LINGER: Duration = Duration::from_millis(5);
-
 /// Appended and not yet written at most, in bytes, for records that nobody waits for; a disk that stalls this long has failed its purpose.
 const UNWRITTEN_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// A buffer that grew larger is not kept.
-const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 
 /// The journal while it is open.
 #[derive(Debug)]
@@ -52,7 +48,6 @@ struct Inner {
     /// The position after everything appended.
     appended: u64,
     written: u64,
-    durable: u64,
     awaiting_write: Waiters,
     awaiting_sync: Waiters,
     writer: Rest,
@@ -135,7 +130,6 @@ impl Log {
             buffer: Vec::new(),
             appended: position,
             written: position,
-            durable: position,
             awaiting_write: Waiters::new(),
             awaiting_sync: Waiters::new(),
             writer: Rest::Working,
@@ -205,147 +199,6 @@ impl Log {
             }
         }
         Ok(())
-    }
-
-    /// The writer's thread: buffer to kernel.
-    pub(super) fn write_until_closed(&self) {
-        let mut batch = Vec::new();
-        while let Some(mut file) = self.next_batch(&mut batch) {
-            let written = self
-                .rotated(&mut file)
-                .and_then(|()| std::io::Write::write_all(&mut &*file, &batch));
-            if let Err(error) = written {
-                return self.fail("written", &error);
-            }
-            self.publish_written(batch.len() as u64);
-            batch.clear();
-            batch.shrink_to(BUFFER_BYTES_KEPT);
-        }
-    }
-
-    /// Waits for records and takes them all; `None` when there will be no more.
-    fn next_batch(&self, batch: &mut Vec<u8>) -> Option<Arc<fs::File>> {
-        let mut inner = self.inner.lock();
-        while inner.buffer.is_empty() {
-            if inner.state != State::Open {
-                if inner.state == State::Closing {
-                    inner.state = State::Drained;
-                }
-                drop(inner);
-                self.wanted.notify_one();
-                return None;
-            }
-            if inner.writer == Rest::Working {
-                inner.writer = Rest::Lingering;
-                self.work.wait_for(&mut inner, LINGER);
-            } else {
-                inner.writer = Rest::Sleeping;
-                self.work.wait(&mut inner);
-            }
-        }
-        inner.writer = Rest::Working;
-        std::mem::swap(&mut inner.buffer, batch);
-        Some(Arc::clone(&inner.segments.current))
-    }
-
-    /// Begins a new segment when the current one is full.
-    fn rotated(&self, file: &mut Arc<fs::File>) -> Result<(), std::io::Error> {
-        let (start, position) = {
-            let inner = self.inner.lock();
-            let start = inner.segments.starts.last().copied();
-            (start.unwrap_or(inner.written), inner.written)
-        };
-        if position - start < self.limits.segment_bytes_max {
-            return Ok(());
-        }
-        let new = Arc::new(self.folder.create_segment(position)?);
-        let mut inner = self.inner.lock();
-        let full = std::mem::replace(&mut inner.segments.current, Arc::clone(&new));
-        inner.segments.unsynced.push(full);
-        inner.segments.folder_changed = true;
-        inner.segments.starts.push(position);
-        *file = new;
-        Ok(())
-    }
-
-    fn publish_written(&self, bytes: u64) {
-        let mut inner = self.inner.lock();
-        inner.written += bytes;
-        let position = inner.written;
-        let reached = take_until(&mut inner.awaiting_write, position);
-        let sync = inner.syncer == Rest::Sleeping && inner.sync_is_wanted();
-        let journal_bytes = inner.written - self.released.load(Ordering::Relaxed);
-        drop(inner);
-
-        self.written.store(position, Ordering::Release);
-        if sync {
-            self.wanted.notify_one();
-        }
-        for waiter in reached {
-            // The caller may be gone; the record stays.
-            let _ = waiter.reached.send(Ok(()));
-        }
-        self.meters.set_bytes(journal_bytes);
-    }
-
-    /// The syncer's thread: kernel to disk, when somebody waits for it.
-    pub(super) fn sync_until_closed(&self) {
-        while let Some(work) = self.next_sync() {
-            if let Err(error) = self.sync(&work) {
-                return self.fail("synced", &error);
-            }
-            self.meters.fsyncs.increment(1);
-            self.publish_durable(work.position);
-            if work.last {
-                return;
-            }
-        }
-    }
-
-    fn next_sync(&self) -> Option<Sync> {
-        let mut inner = self.inner.lock();
-        loop {
-            if inner.state == State::Failed {
-                return None;
-            }
-            let last = inner.state == State::Drained;
-            if last || inner.sync_is_wanted() {
-                inner.syncer = Rest::Working;
-                return Some(Sync {
-                    position: inner.written,
-                    current: Arc::clone(&inner.segments.current),
-                    full: std::mem::take(&mut inner.segments.unsynced),
-                    folder_changed: std::mem::take(&mut inner.segments.folder_changed),
-                    last,
-                });
-            }
-            inner.syncer = Rest::Sleeping;
-            self.wanted.wait(&mut inner);
-        }
-    }
-
-    fn sync(&self, work: &Sync) -> Result<(), std::io::Error> {
-        for full in &work.full {
-            full.sync_data()?;
-        }
-        work.current.sync_data()?;
-        if work.folder_changed {
-            self.folder.sync()?;
-        }
-        Ok(())
-    }
-
-    fn publish_durable(&self, position: u64) {
-        let reached = {
-            let mut inner = self.inner.lock();
-            inner.durable = position;
-            take_until(&mut inner.awaiting_sync, position)
-        };
-        for waiter in reached {
-            self.meters.fsync_wait.record(waiter.since.elapsed());
-            // The caller may be gone; the record stays.
-            let _ = waiter.reached.send(Ok(()));
-        }
     }
 
     /// After a failed write or sync nobody knows what the disk holds; everyone who waits or comes is told so.
@@ -422,15 +275,6 @@ impl Log {
     }
 }
 
-/// What is to be synced.
-struct Sync {
-    position: u64,
-    current: Arc<fs::File>,
-    full: Vec<Arc<fs::File>>,
-    folder_changed: bool,
-    last: bool,
-}
-
 impl Inner {
     fn wait_for(&mut self, until: Await) -> Option<Reached> {
         let waiters = match until {
@@ -447,10 +291,11 @@ impl Inner {
         Some(receiver)
     }
 
-    /// Whether somebody waits for the durability of something that is written.
+    /// Whether somebody waits for the durability of something that is written, or a full segment is to be closed.
     fn sync_is_wanted(&self) -> bool {
         let first = self.awaiting_sync.front();
-        first.is_some_and(|waiter| waiter.position <= self.written)
+        !self.segments.unsynced.is_empty()
+            || first.is_some_and(|waiter| waiter.position <= self.written)
     }
 }
 

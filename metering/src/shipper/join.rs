@@ -45,7 +45,11 @@ impl Joiner {
             Record::Intent(intent) => {
                 let key = (intent.subject.request_id, intent.attempt);
                 self.by_position.insert(entry.position, key);
-                self.open.insert(key, (entry.position, Box::new(intent)));
+                let open = (entry.position, Box::new(intent));
+                // Two intents of one attempt would be a bug of the caller; the watermark must not wait for the first.
+                if let Some((earlier, _)) = self.open.insert(key, open) {
+                    self.by_position.remove(&earlier);
+                }
                 Joined::Open
             }
             Record::Settle(settle) => {

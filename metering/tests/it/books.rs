@@ -316,3 +316,44 @@ async fn usage_of_a_month_that_is_closed_is_billed_in_the_first_open_one() {
                    AND usage_events.metadata ->> 'billed_period' = billing_usage.billing_period_start::text";
     assert_eq!(count(&admin, late).await, 120);
 }
+
+/// Not a test: how many requests a second one shipper books. Shown with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn measure_the_shipper() {
+    const REQUESTS: u32 = 20_000;
+    let database = TestDatabase::new().await;
+    let admin = database.admin();
+    let organization = database.seed_organization("one").await.organization;
+    let journal = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        ship_interval: NEVER,
+        ship_rows_max: 1_000,
+        lease_max: 1_000_000,
+        ..Settings::default()
+    };
+    let node = Node::start(&database, journal.path(), settings);
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let metering = node.metering.clone();
+            async move {
+                for _ in 0..REQUESTS / 32 {
+                    node::complete(&metering, caller(organization), usage(100, 30)).await;
+                }
+            }
+        })
+        .collect();
+    node.run(async move { futures_util::future::join_all(tasks).await });
+
+    let before = events(&admin).await.calls;
+    let begun = std::time::Instant::now();
+    node.stop();
+    let rate = f64::from(REQUESTS - u32::try_from(before).unwrap()) / begun.elapsed().as_secs_f64();
+    let mut out = std::io::stderr();
+    std::io::Write::write_all(
+        &mut out,
+        format!("booked {rate:.0} requests/s\n").as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(events(&admin).await.calls, i64::from(REQUESTS));
+}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod node;

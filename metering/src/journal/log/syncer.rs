@@ -1,0 +1,77 @@
+//! The syncer's thread: syncs when somebody waits for durability, and then for all who wait by then.
+
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use super::{Log, Rest, State, take_until};
+
+/// What is to be synced.
+struct Sync {
+    position: u64,
+    current: Arc<fs::File>,
+    full: Vec<Arc<fs::File>>,
+    folder_changed: bool,
+    last: bool,
+}
+
+impl Log {
+    /// The syncer's thread: kernel to disk, when somebody waits for it.
+    pub(in crate::journal) fn sync_until_closed(&self) {
+        while let Some(work) = self.next_sync() {
+            if let Err(error) = self.sync(&work) {
+                return self.fail("synced", &error);
+            }
+            self.meters.fsyncs.increment(1);
+            self.publish_durable(work.position);
+            if work.last {
+                return;
+            }
+        }
+    }
+
+    fn next_sync(&self) -> Option<Sync> {
+        let mut inner = self.inner.lock();
+        loop {
+            if inner.state == State::Failed {
+                return None;
+            }
+            let last = inner.state == State::Drained;
+            if last || inner.sync_is_wanted() {
+                inner.syncer = Rest::Working;
+                return Some(Sync {
+                    position: inner.written,
+                    current: Arc::clone(&inner.segments.current),
+                    full: std::mem::take(&mut inner.segments.unsynced),
+                    folder_changed: std::mem::take(&mut inner.segments.folder_changed),
+                    last,
+                });
+            }
+            inner.syncer = Rest::Sleeping;
+            self.wanted.wait(&mut inner);
+        }
+    }
+
+    fn sync(&self, work: &Sync) -> Result<(), std::io::Error> {
+        for full in &work.full {
+            full.sync_data()?;
+        }
+        work.current.sync_data()?;
+        if work.folder_changed {
+            self.folder.sync()?;
+        }
+        Ok(())
+    }
+
+    fn publish_durable(&self, position: u64) {
+        let reached = {
+            let mut inner = self.inner.lock();
+            take_until(&mut inner.awaiting_sync, position)
+        };
+        for waiter in reached {
+            self.meters.fsync_wait.record(waiter.since.elapsed());
+            // The caller may be gone; the record stays.
+            let _ = waiter.reached.send(Ok(()));
+        }
+    }
+}
