@@ -240,6 +240,19 @@ impl Error {
         }
     }
 
+    /// Whether it is known before the request's body is read, or in the middle of it.
+    pub(crate) const fn leaves_body_unread(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingKey
+                | Self::BadKey
+                | Self::BodyTooLarge { .. }
+                | Self::BodyIncomplete
+                | Self::UnknownRoute { .. }
+                | Self::MethodNotAllowed { .. }
+        )
+    }
+
     /// Whether trying again unchanged is useless until the period ends.
     pub(crate) const fn forbids_retry(&self) -> bool {
         matches!(self, Self::QuotaExceeded { .. })

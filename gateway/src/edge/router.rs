@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::ConnectInfo;
-use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt;
 use types::Id;
 
@@ -70,6 +70,7 @@ async fn ai(
     request: Request<Incoming>,
     started: Instant,
 ) -> Response<Body> {
+    let has_body = !request.body().is_end_stream();
     let result = match (route, request.method()) {
         (Route::ChatCompletions, &Method::POST) => {
             let reply = chat::create_chat_completion(shared, id, request).await;
@@ -94,16 +95,22 @@ async fn ai(
     telemetry::count_request(route.as_str(), result.as_ref().map(drop), started.elapsed());
     match result {
         Ok(answer) => response::with_request_id(answer, id),
-        Err(error) => refuse(&error, id),
+        Err(error) => refuse(&error, id, has_body),
     }
 }
 
 /// Logs what is our own fault, once and with its causes, and answers.
-fn refuse(error: &Error, id: Id<types::id::Request>) -> Response<Body> {
+fn refuse(error: &Error, id: Id<types::id::Request>, has_body: bool) -> Response<Body> {
     if let Error::Internal(cause) = error {
         tracing::error!(request.id = %id, error = format!("{cause:#}"), "a request failed");
     }
-    response::from_error(error, id)
+    let mut answer = response::from_error(error, id);
+    if has_body && error.leaves_body_unread() {
+        // The connection ends with this answer; a client that is not told sends its next request into the void.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
 }
 
 async fn management(
