@@ -182,7 +182,7 @@ impl App {
             );
         }
         self.shared.pipeline.cache.stop().await;
-        self.metering.journal().close();
+        self.metering.stop().await;
         self.stop_background.cancel();
         self.background.close();
         let _ = tokio::time::timeout(BACKGROUND_END_MAX, self.background.wait()).await;

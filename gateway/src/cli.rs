@@ -60,6 +60,12 @@ pub(crate) enum Command {
     /// Make, import, list and revoke API keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Print reports.
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Look after quota leases.
+    #[command(subcommand)]
+    Leases(LeasesCommand),
     /// Print the OpenAPI document of the management API.
     #[command(hide = true)]
     Openapi,
@@ -120,6 +126,43 @@ pub(crate) struct OrganizationArg {
     /// The organization's slug or id.
     #[arg(long, default_value = "demo")]
     pub(crate) organization: String,
+}
+
+/// Reports.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Tokens, requests and exact cost.
+    Usage {
+        /// The month, such as 2026-11; without it the current one, by UTC.
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<String>,
+        /// One organization's slug or id; without it all of them.
+        #[arg(long)]
+        organization: Option<String>,
+        /// One row per value of these: organization, month, day, provider, model, `api_key`. Separate by commas.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "organization,provider,model"
+        )]
+        group_by: Vec<metering::report::Dimension>,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+}
+
+/// Leases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeasesCommand {
+    /// List what is handed out, by node.
+    List,
+    /// Give back the leases of a node that will never come back; what it has not shipped is lost to the quota.
+    Release {
+        /// The node's id, as in `metering.quota_leases`.
+        #[arg(long)]
+        node: uuid::Uuid,
+    },
 }
 
 /// How to print a list.

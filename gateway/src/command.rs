@@ -2,8 +2,10 @@
 
 mod check_config;
 mod keys;
+mod leases;
 mod migrate;
 mod openapi;
+mod report;
 mod serve;
 mod setup;
 
@@ -37,6 +39,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Migrate => migrate::run(&common),
         Command::CheckConfig => check_config::run(&common),
         Command::Keys(command) => keys::run(&common, command),
+        Command::Report(command) => report::run(&common, command),
+        Command::Leases(command) => leases::run(&common, &command),
         Command::Openapi => openapi::run(),
     };
     match result {

@@ -6,6 +6,7 @@ use api::{Api, Authenticate, Refusal};
 use axum::Router;
 use database::{Database, Options};
 use futures_util::future::BoxFuture;
+use metering::api::Finance;
 use tenants::Tenants;
 use types::{Caller, Clock, SystemClock};
 
@@ -29,10 +30,16 @@ pub(crate) fn openapi() -> anyhow::Result<String> {
 
 fn api(authenticate: Arc<dyn Authenticate>, database: Database, clock: Arc<dyn Clock>) -> Api {
     let tenants = Tenants {
+        database: database.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let finance = Finance {
         database,
         clock: Arc::clone(&clock),
     };
-    Api::new(authenticate, clock).mount(tenants::api::operations(tenants))
+    Api::new(authenticate, clock)
+        .mount(tenants::api::operations(tenants))
+        .mount(metering::api::operations(finance))
 }
 
 /// Knows no caller: a document is no API.

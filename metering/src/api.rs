@@ -3,17 +3,27 @@
 pub mod quotas;
 pub mod usage;
 
+use std::sync::Arc;
+
 use ::api::Operations;
+use database::Database;
 use serde::Deserialize;
-use types::{Id, Permission, id};
+use types::{Clock, Id, Permission, id};
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
-use crate::Metering;
+/// What the endpoints work with; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Finance {
+    /// The database.
+    pub database: Database,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
 
 /// Every operation with its permission.
-pub fn operations(metering: Metering) -> Operations<Metering> {
-    Operations::new(metering)
+pub fn operations(finance: Finance) -> Operations<Finance> {
+    Operations::new(finance)
         .add(Permission::QuotasRead, routes!(quotas::list::list_quotas))
         .add(Permission::QuotasRead, routes!(quotas::find::find_quota))
         .add(Permission::QuotasWrite, routes!(quotas::put::put_quota))

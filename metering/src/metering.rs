@@ -24,7 +24,6 @@ pub struct Metering {
     shipper: shipper::Handle,
     prices: Arc<ArcSwap<PriceBook>>,
     database: Database,
-    clock: Arc<dyn Clock>,
     tasks: TaskTracker,
 }
 
@@ -75,7 +74,6 @@ impl Metering {
             shipper,
             prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(options.prices))),
             database,
-            clock,
             tasks,
         })
     }
@@ -111,14 +109,6 @@ impl Metering {
     /// Takes a new price list; requests under way keep the price they began with.
     pub fn set_prices(&self, list: PriceList) {
         self.prices.store(Arc::new(PriceBook::new(list)));
-    }
-
-    pub(crate) const fn database(&self) -> &Database {
-        &self.database
-    }
-
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
     }
 
     /// The quotas.

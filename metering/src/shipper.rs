@@ -222,12 +222,8 @@ impl Service {
 
     /// The watermark once everything read so far is booked.
     fn reached(&self) -> Watermark {
-        let read = self.reader.as_ref().map_or(0, Reader::position);
-        let read = read.max(self.watermark.read);
-        Watermark {
-            settled: self.joiner.oldest().map_or(read, |oldest| oldest.min(read)),
-            read,
-        }
+        let position = self.reader.as_ref().map_or(0, Reader::position);
+        self.watermark.advanced(position, self.joiner.oldest())
     }
 
     /// Posts a batch, whatever it takes; parks what can never be posted.

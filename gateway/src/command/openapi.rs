@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use super::block_on;
 use crate::{management, output};
 
 /// Prints the document.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
-    output::line(management::openapi()?);
+    // Pools are made inside a runtime, even those that never connect.
+    output::line(block_on(async { management::openapi() })?);
     Ok(ExitCode::SUCCESS)
 }

@@ -47,6 +47,18 @@ pub(crate) struct Watermark {
     pub(crate) read: u64,
 }
 
+impl Watermark {
+    /// The watermark once everything before the reader's position is booked, as far as it is settled.
+    ///
+    /// What earlier lives read does not count as settled in this one: it is being read again.
+    pub(crate) fn advanced(self, position: u64, oldest_open: Option<u64>) -> Self {
+        Self {
+            settled: oldest_open.unwrap_or(position).min(position),
+            read: position.max(self.read),
+        }
+    }
+}
+
 /// The folder, locked.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -209,4 +221,27 @@ fn segment_start(path: &Path) -> Option<u64> {
         return None;
     }
     path.file_stem()?.to_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_watermark_never_releases_what_has_not_been_read_again() {
+        let known_after_losing_it = Watermark {
+            settled: 0,
+            read: 2_886,
+        };
+        let after_the_first_file = known_after_losing_it.advanced(423, None);
+        assert_eq!(
+            (after_the_first_file.settled, after_the_first_file.read),
+            (423, 2_886)
+        );
+    }
+
+    #[test]
+    fn an_open_intent_holds_the_watermark_back() {
+        assert_eq!(Watermark::default().advanced(900, Some(300)).settled, 300);
+    }
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use database::Bulkhead;
 
 use super::{ResourcePath, tag};
-use crate::Metering;
 use crate::api::ActingFor;
+use crate::api::Finance;
 use crate::quotas::{self, Error, QuotaView};
 
 /// Get a quota
@@ -24,15 +24,15 @@ use crate::quotas::{self, Error, QuotaView};
     ),
 )]
 pub(crate) async fn find_quota(
-    State(metering): State<Metering>,
+    State(finance): State<Finance>,
     authorized: Authorized,
     Path(path): Path<ResourcePath>,
     Query(acting_for): Query<ActingFor>,
 ) -> Result<(ETag, Json<QuotaView>), Problem> {
     let organization = authorized.organization(acting_for.organization_id)?;
     let resource_type = path.resource_type.as_str();
-    let find = metering
-        .database()
+    let find = finance
+        .database
         .tenant("quotas: find", Bulkhead::Control, organization, |tx| {
             Box::pin(quotas::find(tx, resource_type))
         });

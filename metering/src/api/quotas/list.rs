@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::State;
 use database::Bulkhead;
 
-use crate::Metering;
 use crate::api::ActingFor;
+use crate::api::Finance;
 use crate::quotas::{self, Error, QuotaView};
 
 /// List quotas
@@ -20,13 +20,13 @@ use crate::quotas::{self, Error, QuotaView};
     responses((status = OK, description = "All quotas", body = Page<QuotaView>)),
 )]
 pub(crate) async fn list_quotas(
-    State(metering): State<Metering>,
+    State(finance): State<Finance>,
     authorized: Authorized,
     Query(acting_for): Query<ActingFor>,
 ) -> Result<Json<Page<QuotaView>>, Problem> {
     let organization = authorized.organization(acting_for.organization_id)?;
-    let list = metering
-        .database()
+    let list = finance
+        .database
         .tenant("quotas: list", Bulkhead::Control, organization, |tx| {
             Box::pin(quotas::list(tx))
         });

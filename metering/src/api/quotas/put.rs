@@ -5,8 +5,8 @@ use axum::extract::{FromRequestParts, State};
 use database::Bulkhead;
 
 use super::{ResourcePath, tag};
-use crate::Metering;
 use crate::api::ActingFor;
+use crate::api::Finance;
 use crate::quotas::{self, QuotaSetting, QuotaView};
 
 /// Which quota of whom.
@@ -34,7 +34,7 @@ pub(crate) struct Meant {
     ),
 )]
 pub(crate) async fn put_quota(
-    State(metering): State<Metering>,
+    State(finance): State<Finance>,
     authorized: Authorized,
     meant: Meant,
     if_match: Result<IfMatch, Problem>,
@@ -42,7 +42,7 @@ pub(crate) async fn put_quota(
 ) -> Result<(ETag, axum::Json<QuotaView>), Problem> {
     let organization = authorized.organization(meant.acting_for.organization_id)?;
     let (resource_type, if_match) = (meant.path.resource_type.as_str(), &if_match);
-    let (database, clock) = (metering.database(), metering.clock());
+    let (database, clock) = (&finance.database, finance.clock.as_ref());
     let put = database.tenant("quotas: put", Bulkhead::Control, organization, |tx| {
         let allowed = move |present: Option<&QuotaView>| match present {
             None => Ok(()),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::UsageQuery;
-use crate::Metering;
+use crate::api::Finance;
 use crate::report::{self, Dimension, Filter, Row, Scope, UnknownDimension};
 
 const CSV: &str = "text/csv";
@@ -39,14 +39,14 @@ pub struct UsageReport {
     responses((status = OK, description = "The report", content((UsageReport = "application/json"), (String = "text/csv")))),
 )]
 pub(crate) async fn report_usage(
-    State(metering): State<Metering>,
+    State(finance): State<Finance>,
     authorized: Authorized,
     Query(query): Query<UsageQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let scope = scope(authorized, &query)?;
-    let filter = filter(query, metering.clock().now().date_naive())?;
-    let data = report::usage(metering.database(), scope, &filter).await?;
+    let filter = filter(query, finance.clock.now().date_naive())?;
+    let data = report::usage(&finance.database, scope, &filter).await?;
     if wants_csv(&headers) {
         let content_type = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
         return Ok(([content_type], report::to_csv(&data)).into_response());
