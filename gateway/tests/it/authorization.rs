@@ -1,0 +1,242 @@
+//! Every operation refuses whoever has no key, lacks the permission, or asks for another organization's things.
+//!
+//! Each operation of the OpenAPI document has a row here, and each row an operation: adding an endpoint without saying
+//! how it is closed to strangers fails this test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::testing::{Operation, operations};
+use http::Method;
+use serde_json::{Value, json};
+use types::{Permission, Permissions};
+
+use crate::harness::{Answer, Gateway, Stack, Tenant, ask};
+
+/// How to call an operation, and how it could touch another organization.
+struct Row {
+    id: &'static str,
+    /// A body that would do, for operations that take one.
+    body: fn() -> Value,
+    reach: Reach,
+}
+
+/// What of another organization an operation could reach for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// A thing by its id, in the path.
+    Thing,
+    /// An organization named in the query.
+    Query,
+    /// An organization named in the body.
+    Body,
+    /// Nothing can be named; a list that shows one's own only.
+    OwnOnly,
+    /// No tenant may call it at all.
+    OperatorOnly,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        id: "create_api_key",
+        body: || json!({ "name": "x" }),
+        reach: Reach::Body,
+    },
+    Row {
+        id: "list_api_keys",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "rotate_api_key",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "revoke_api_key",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "create_organization",
+        body: || json!({ "name": "x", "slug": "x" }),
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "list_organizations",
+        body: || Value::Null,
+        reach: Reach::OwnOnly,
+    },
+    Row {
+        id: "create_department",
+        body: || json!({ "name": "x" }),
+        reach: Reach::Body,
+    },
+    Row {
+        id: "list_departments",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "list_quotas",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "find_quota",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "put_quota",
+        body: || json!({ "limit": 1, "period": "monthly" }),
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "report_usage",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+];
+
+/// Calls operations of one gateway.
+struct Caller<'a> {
+    gateway: &'a Gateway,
+    theirs: &'a Tenant,
+}
+
+impl Caller<'_> {
+    /// Calls an operation, naming the other organization's things wherever something can be named.
+    async fn call(&self, operation: &Operation, row: &Row, key: Option<&str>) -> Answer {
+        let mut path = operation.path_with(|name| match name {
+            "resource_type" => "ai_tokens".to_owned(),
+            _ => self.theirs.key_id.clone(),
+        });
+        let mut body = (row.body)();
+        let organization = &self.theirs.organization;
+        match row.reach {
+            Reach::Query => path = format!("{path}?organization_id={organization}"),
+            Reach::Body => body["organization_id"] = organization.as_str().into(),
+            Reach::Thing | Reach::OwnOnly | Reach::OperatorOnly => {}
+        }
+        let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
+        let body = operation.takes_body.then_some(&body);
+        self.gateway.client().send(method, &path, key, body).await
+    }
+}
+
+#[tokio::test]
+async fn every_operation_is_closed_to_those_it_is_not_for() {
+    let stack = Stack::start().await;
+    let (mine, theirs) = (stack.tenant("mine").await, stack.tenant("theirs").await);
+    let caller = Caller {
+        gateway: &stack.gateway,
+        theirs: &theirs,
+    };
+    let keys = keys_without(&stack, &mine).await;
+
+    for (operation, row) in with_rows(&documented(&stack.gateway).await) {
+        let case = operation.id.as_str();
+        let nobody = caller.call(operation, row, None).await;
+        is_problem(case, &nobody, 401);
+        let unknown = caller.call(operation, row, Some("nobody made this")).await;
+        is_problem(case, &unknown, 401);
+
+        let permission: Permission = operation.permission.as_deref().unwrap().parse().unwrap();
+        let key = keys.get(&permission).unwrap_or(&mine.key);
+        let lacking = caller.call(operation, row, Some(key)).await;
+        is_problem(case, &lacking, 403);
+        assert_eq!(
+            permission.is_operator_only(),
+            row.reach == Reach::OperatorOnly,
+            "{case}"
+        );
+
+        let stranger = caller.call(operation, row, Some(&mine.key)).await;
+        match row.reach {
+            Reach::Thing | Reach::Query | Reach::Body => is_problem(case, &stranger, 404),
+            Reach::OwnOnly => {
+                let text = stranger.expect(200).json().to_string();
+                assert!(text.contains(&mine.organization), "{case}: {text}");
+                assert!(!text.contains(&theirs.organization), "{case}: {text}");
+            }
+            Reach::OperatorOnly => is_problem(case, &stranger, 403),
+        }
+    }
+    let everyone = "/api/v1/usage?all_organizations=true";
+    let everyone = stack.gateway.client().get(everyone, Some(&mine.key)).await;
+    is_problem("usage of all", &everyone, 403);
+    let own = stack
+        .gateway
+        .client()
+        .get("/api/v1/organizations", Some(&theirs.key));
+    assert_eq!(own.await.status, 200, "their key still works");
+}
+
+#[tokio::test]
+async fn ai_routes_want_a_key_that_may_invoke_models() {
+    let stack = Stack::start().await;
+    let client = stack.gateway.client();
+    let tenant = stack.tenant("mine").await;
+    let scopes = json!(["usage:read", "cache:read"]);
+    let (lacking, _) = stack.key(&tenant.organization, &scopes).await;
+    let routes = [
+        (Method::POST, "/v1/chat/completions"),
+        (Method::GET, "/v1/models"),
+        (Method::GET, "/v1/models/default"),
+    ];
+
+    for (method, path) in routes {
+        let keys = [(None, 401), (Some("x"), 401), (Some(lacking.as_str()), 403)];
+        for (key, status) in keys {
+            let body = (method == Method::POST).then(|| ask("default", "hello"));
+            let answer = client.send(method.clone(), path, key, body.as_ref()).await;
+            assert_eq!(answer.status, status, "{path}: {answer:?}");
+            assert!(answer.json()["error"]["code"].is_string(), "{answer:?}");
+        }
+    }
+    assert_eq!(stack.calls(), [], "the provider was asked");
+}
+
+/// For each permission a tenant can hold, a key that has all others.
+async fn keys_without(stack: &Stack, tenant: &Tenant) -> BTreeMap<Permission, String> {
+    let mut keys = BTreeMap::new();
+    let all = Permissions::all_of_a_tenant();
+    for lacking in all.iter() {
+        let others: Vec<_> = all.iter().filter(|one| *one != lacking).collect();
+        let (key, _) = stack.key(&tenant.organization, &json!(others)).await;
+        keys.insert(lacking, key);
+    }
+    keys
+}
+
+/// The operations of the running gateway.
+async fn documented(gateway: &Gateway) -> Vec<Operation> {
+    let document = gateway.client().get(api::OPENAPI_PATH, None).await;
+    operations(&serde_json::from_slice(&document.expect(200).body).unwrap())
+}
+
+/// Each operation with its row.
+#[track_caller]
+fn with_rows(operations: &[Operation]) -> Vec<(&Operation, &'static Row)> {
+    let documented: BTreeSet<_> = operations.iter().map(|one| one.id.as_str()).collect();
+    let rows: BTreeSet<_> = ROWS.iter().map(|row| row.id).collect();
+    assert_eq!(
+        documented, rows,
+        "every operation needs a row, every row an operation"
+    );
+    operations
+        .iter()
+        .map(|one| (one, ROWS.iter().find(|row| row.id == one.id).unwrap()))
+        .collect()
+}
+
+#[track_caller]
+fn is_problem(case: &str, answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{case}: {answer:?}");
+    assert_eq!(
+        answer.header("content-type"),
+        "application/problem+json",
+        "{case}"
+    );
+    assert_eq!(answer.json()["status"], status, "{case}");
+}

@@ -1,0 +1,28 @@
+//! What the gateway promises, asked of the real program: a second process, a real PostgreSQL, a provider with books.
+
+#[cfg(test)]
+mod authorization;
+#[cfg(test)]
+mod configuration;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod first_minute;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod main_job;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod pass_through;
+#[cfg(test)]
+mod privacy;
+#[cfg(test)]
+mod quota;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod tenancy;
