@@ -62,7 +62,7 @@ impl Account {
         let charged = calls.iter().filter(|call| call.status == 200);
         let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>();
         let provider_calls = charged.clone().count() as u64;
-        let cached = sum(|row| row.cached_requests);
+        let cached = sum(|row| row.hits);
         let booked = sum(|row| row.requests).saturating_sub(cached);
         let unknown = sum(|row| row.unknown_requests);
         let known = booked.saturating_sub(unknown);

@@ -90,15 +90,18 @@ pub async fn run(options: Options) -> anyhow::Result<Verdict> {
     Ok(Verdict::when(differences.is_empty()))
 }
 
-/// What the provider charges for; refusals cost nothing and are not requests.
+/// What the provider charges for: every call it took is a request, and a refusal costs nothing.
 fn charged(
     calls: &[Call],
     prices: &Prices,
     price_provider: Option<&str>,
 ) -> anyhow::Result<BTreeMap<String, Sums>> {
     let mut charged = BTreeMap::<String, Sums>::new();
-    for call in calls.iter().filter(|call| call.status == 200) {
-        let cost = prices.cost(price_provider.unwrap_or(&call.dialect), call)?;
+    for call in calls {
+        let cost = match call.status {
+            200 => prices.cost(price_provider.unwrap_or(&call.dialect), call)?,
+            _ => Usd::default(),
+        };
         let sums = charged.entry(call.model.clone()).or_default();
         sums.add(Sums {
             requests: 1,
@@ -117,7 +120,7 @@ fn booked(rows: &[Row]) -> anyhow::Result<BTreeMap<String, Sums>> {
     let mut booked = BTreeMap::<String, Sums>::new();
     for row in rows {
         booked.entry(row.model.clone()).or_default().add(Sums {
-            requests: row.requests.saturating_sub(row.cached_requests),
+            requests: row.requests.saturating_sub(row.hits),
             input_tokens: row.input_tokens,
             cache_read_tokens: row.cache_read_tokens,
             output_tokens: row.output_tokens,
@@ -187,7 +190,7 @@ price = [{ provider = "openai", model = "m", usd = { input = "1", output = "2" }
         let call = Call::new(String::new(), "openai", "m", tokens);
         let refused = Call {
             status: 500,
-            ..call.clone()
+            ..Call::new(String::new(), "openai", "m", Tokens::default())
         };
         let prices = Prices::parse(PRICES).unwrap();
         let charged = charged(&[call, refused], &prices, None).unwrap();
@@ -197,8 +200,8 @@ price = [{ provider = "openai", model = "m", usd = { input = "1", output = "2" }
     #[test]
     fn the_same_tokens_and_dollars_are_equal_however_the_report_splits_them() {
         let report = r#"[
-            {"model": "m", "requests": 1, "input_tokens": 3, "output_tokens": 4, "cost_usd": "0.000011"},
-            {"model": "m", "requests": 2, "cached_requests": 2, "output_tokens": 1, "cost_usd": "0.000002000000"}
+            {"model": "m", "requests": 2, "input_tokens": 3, "output_tokens": 4, "cost_usd": "0.000011"},
+            {"model": "m", "requests": 2, "hits": 2, "output_tokens": 1, "cost_usd": "0.000002000000"}
         ]"#;
         assert_eq!(differences(report), []);
     }
@@ -206,7 +209,7 @@ price = [{ provider = "openai", model = "m", usd = { input = "1", output = "2" }
     #[test]
     fn a_trillionth_of_a_dollar_and_an_unknown_model_are_differences() {
         let report = r#"{"rows": [
-            {"model": "m", "requests": 1, "input_tokens": 3, "output_tokens": 5, "cost_usd": "0.000013000001"},
+            {"model": "m", "requests": 2, "input_tokens": 3, "output_tokens": 5, "cost_usd": "0.000013000001"},
             {"model": "n", "requests": 1}
         ]}"#;
         let found = differences(report);

@@ -30,7 +30,7 @@ pub struct Row {
     pub estimated_requests: u64,
     /// Of them, those that were answered from the cache.
     #[serde(default)]
-    pub cached_requests: u64,
+    pub hits: u64,
     /// Input, cache reads included.
     #[serde(default)]
     pub input_tokens: u64,
