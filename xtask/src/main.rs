@@ -1,4 +1,4 @@
-//! The repository's own tasks: `cargo xtask check`, `prepare`, `openapi`, `test-external`, `invariants`.
+//! The repository's own tasks: `cargo xtask check`, `prepare`, `openapi`, `test-external`, `sdk`, `invariants`.
 //!
 //! # Adding a task
 //! A module with a `run`, a variant of [`Task`], and, when it checks something, a line in `check::STEPS`.
@@ -10,6 +10,7 @@ mod invariants;
 mod openapi;
 mod output;
 mod prepare;
+mod sdk;
 mod test_external;
 mod tool;
 mod tree;
@@ -42,6 +43,8 @@ enum Task {
     },
     /// Run the tests that need a database against the server that `DATABASE_URL` names.
     TestExternal,
+    /// Run the official OpenAI SDK against the gateway with a mock provider, and compare their books.
+    Sdk,
     /// Check the rules of ARCHITECTURE.md that a program can check.
     Invariants,
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Prepare { check } => prepare::run(folder::Mode::from_flag(check)),
         Task::Openapi { check } => openapi::run(folder::Mode::from_flag(check)),
         Task::TestExternal => test_external::run(),
+        Task::Sdk => sdk::run(),
         Task::Invariants => invariants::run(),
     };
     match done {
