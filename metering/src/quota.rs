@@ -158,7 +158,7 @@ impl Quota {
         for _ in 0..ATTEMPTS_MAX {
             match slot.take(amount, self.shared.clock.now()) {
                 Step::Taken(slice) => {
-                    if slot.runs_low(&slice) {
+                    if slot.wants_ahead(&slice) {
                         refill::ahead(&self.shared, &slot);
                     }
                     return Ok(slice);

@@ -68,7 +68,7 @@ async fn demand(
             if !committing.load(Ordering::Acquire) {
                 lease.give(give_back);
             }
-            not_answered(&slot, amount, &error)
+            not_answered(&slot, &error)
         }
     }
 }
@@ -134,34 +134,24 @@ fn apply(
     }
 }
 
+/// Tops up a lease, or asks whether there is still no limit.
 async fn top_up(shared: Arc<Shared>, slot: Arc<Slot>, _guard: OwnedMutexGuard<()>) {
-    let State::Leased(lease) = slot.state() else {
-        return;
-    };
+    let lease = current(&shared, &slot);
     let ask = Ask {
         lease: lease.id,
         give_back: 0,
         wanted: shared.lease_max(slot.resource),
         needed: 1,
     };
+    // Nothing is given back, so it does not matter what became of a commit.
     let granted = ask_database(&shared, &slot, ask, &AtomicBool::new(false)).await;
-    match granted {
-        Ok(Granted::Lease {
-            id,
-            amount,
-            period_end,
-        }) if id == lease.id => lease.grant(amount, period_end),
-        Ok(Granted::Lease {
-            id,
-            amount,
-            period_end,
-        }) => {
-            let lease = Lease::new(id);
-            lease.grant(amount, period_end);
-            slot.set(State::Leased(Arc::new(lease)));
-        }
+    let Ok(granted) = granted else {
         // Whoever needs it finds out, and is told why.
-        Ok(_) | Err(_) => slot.pause_ahead(),
+        return slot.pause_ahead();
+    };
+    if apply(&shared, &slot, &lease, granted, 0).is_err() {
+        slot.pause_ahead();
+        slot.limit();
     }
 }
 
@@ -186,12 +176,8 @@ async fn ask_database(
     granted
 }
 
-/// The database did not answer: an organization known to be unlimited is served all the same.
-fn not_answered(
-    slot: &Slot,
-    amount: u64,
-    error: &database::Error,
-) -> Result<Option<Slice>, Refusal> {
+/// The database did not answer, and nothing is known or held that would do without it.
+fn not_answered(slot: &Slot, error: &database::Error) -> Result<Option<Slice>, Refusal> {
     tracing::warn!(
         resource = %slot.resource,
         error = error as &dyn std::error::Error,
@@ -201,8 +187,5 @@ fn not_answered(
         resource: slot.resource,
     };
     slot.refuse(0, refusal.clone());
-    match slot.state() {
-        State::Unlimited { .. } => Ok(Some(Slice::unlimited(amount))),
-        State::Unknown | State::Leased(_) => Err(refusal),
-    }
+    Err(refusal)
 }

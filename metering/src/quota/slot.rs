@@ -76,17 +76,14 @@ impl Slot {
     pub(super) fn take(&self, amount: u64, now: DateTime<Utc>) -> Step {
         self.used_ms.store(self.now_ms(), Ordering::Relaxed);
         match &**self.state.load() {
-            State::Unlimited { stale: false } => return Step::Taken(Slice::unlimited(amount)),
-            // The database was asked just now and did not answer: what was known holds on.
-            State::Unlimited { stale: true } if self.refusal_of(amount).is_some() => {
-                return Step::Taken(Slice::unlimited(amount));
-            }
+            // What was known holds until the database says otherwise: it is asked aside, and nobody waits for it.
+            State::Unlimited { .. } => return Step::Taken(Slice::unlimited(amount)),
             State::Leased(lease) if lease.holds_at(now) => {
                 if let Some(slice) = lease.take(amount) {
                     return Step::Taken(slice);
                 }
             }
-            State::Unlimited { .. } | State::Leased(_) | State::Unknown => {}
+            State::Leased(_) | State::Unknown => {}
         }
         self.refusal_of(amount).map_or(Step::Refill, Step::Refused)
     }
@@ -117,6 +114,13 @@ impl Slot {
         self.refused.store(None);
     }
 
+    /// There is a limit after all, and nothing is left of it.
+    pub(super) fn limit(&self) {
+        if let State::Unlimited { .. } = self.state() {
+            self.state.store(Arc::new(State::Unknown));
+        }
+    }
+
     /// The limit may have changed.
     pub(super) fn doubt(&self) {
         self.refused.store(None);
@@ -125,13 +129,16 @@ impl Slot {
         }
     }
 
-    /// Whether more should be fetched before somebody has to wait for it.
-    pub(super) fn runs_low(&self, slice: &Slice) -> bool {
-        slice.lease().is_some_and(|lease| lease.is_low())
-            && self.now_ms() >= self.ahead_ms.load(Ordering::Relaxed)
+    /// Whether the database should be asked before somebody has to wait for it: the lease runs low, or the limit may have changed.
+    pub(super) fn wants_ahead(&self, slice: &Slice) -> bool {
+        let wants = match slice.lease() {
+            Some(lease) => lease.is_low(),
+            None => matches!(&**self.state.load(), State::Unlimited { stale: true }),
+        };
+        wants && self.now_ms() >= self.ahead_ms.load(Ordering::Relaxed)
     }
 
-    /// Nothing was to be had; it is not asked for ahead for a while.
+    /// There was nothing, or no answer: it is not asked ahead for a while.
     pub(super) fn pause_ahead(&self) {
         let pause = u64::try_from(REFUSAL_REMEMBERED.as_millis()).unwrap_or_default();
         self.ahead_ms

@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use database::testing::TestDatabase;
 use futures_util::future::BoxFuture;
+use metering::api::Finance;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use types::id::Organization;
@@ -55,7 +56,10 @@ impl App {
     ) -> Self {
         let node = Node::start(database, journal, Settings::default());
         let api = Api::new(Arc::new(Doorman(organization)), Arc::new(SystemClock));
-        let operations = metering::api::operations(node.metering.clone());
+        let operations = metering::api::operations(Finance {
+            database: node.database.clone(),
+            clock: Arc::new(SystemClock),
+        });
         Self {
             router: api.mount(operations).into_router(),
             node,

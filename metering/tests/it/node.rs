@@ -40,6 +40,7 @@ usd = { input = "1.25", output = "10", cache_read = "0.125" }
 /// One gateway's metering.
 pub(crate) struct Node {
     pub(crate) metering: Metering,
+    pub(crate) database: Database,
     runtime: Option<Runtime>,
 }
 
@@ -86,15 +87,16 @@ impl Node {
             prices: PriceList::parse(PRICES).unwrap(),
         };
         let database = database.options();
-        let metering = block_on(&runtime, async move {
+        let (metering, database) = block_on(&runtime, async move {
             let database = Database::connect(&database).await.unwrap();
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            Metering::start(options, database, clock, TaskTracker::new())
-                .await
-                .unwrap()
+            let tasks = TaskTracker::new();
+            let metering = Metering::start(options, database.clone(), clock, tasks).await;
+            (metering.unwrap(), database)
         });
         Self {
             metering,
+            database,
             runtime: Some(runtime),
         }
     }
