@@ -10,6 +10,8 @@ use tokio_util::task::TaskTracker;
 use crate::harness::{Answer, Client, Ledger, OPENAI, Stack, Tenant, ask, eventually};
 
 const CALLERS: usize = 16;
+/// Answers that no caller can get, because all together cannot.
+const ANSWERS_MAX: usize = 100;
 const TOKENS: i64 = 3_000;
 const CALLS: i64 = 25;
 
@@ -120,14 +122,13 @@ async fn until_refused(
         let client = clients[caller % 2].clone();
         let key = tenant.key.clone();
         tasks.spawn(async move {
-            let mut answered = 0;
-            loop {
+            for answered in 0..ANSWERS_MAX {
                 let answer = client.chat(&key, &body(caller, answered)).await;
                 if answer.status != 200 {
                     return (answered, answer);
                 }
-                answered += 1;
             }
+            panic!("{caller} was never refused");
         })
     });
     let callers: Vec<_> = callers.collect();

@@ -35,10 +35,8 @@ impl Installation {
     /// Writes the configuration.
     pub(crate) fn new(settings: Table) -> Self {
         let folder = tempfile::Builder::new()
-            .prefix("flowpilot-gateway-test-")
-            // The embedded database runs as another user when we are root.
             .permissions(Permissions::from_mode(0o755))
-            .tempdir()
+            .tempdir_in(watchdog::folder())
             .unwrap();
         // The folder of the configuration is watched for changes; nothing else happens in it.
         fs::create_dir(folder.path().join("config")).unwrap();
