@@ -1,7 +1,9 @@
 //! The shared middle of the journal: callers append to a buffer, one thread writes it, another syncs it.
 //!
-//! The writer takes the whole buffer and hands it to the kernel in one write, while the next buffer fills: the more callers,
-//! the larger the batch. Syncing is another thread's work, so that an INTENT, which only has to be *written*, never waits
+//! Whoever finds nobody writing takes the whole buffer and hands it to the kernel in one write, while the next buffer fills:
+//! the more callers, the larger the batch. That is a caller itself as a rule, because a write into the page cache takes a
+//! microsecond and waking a thread takes ten; it is the writer's thread when a write was slow lately, when a segment has to be
+//! begun, and for what nobody waits for. Syncing is another thread's work, so that an INTENT, which only has to be *written*, never waits
 //! for a sync in progress; it runs only when somebody waits for durability, and then for all who wait by then (group commit).
 //!
 //! Lock discipline: one mutex, held for copies of memory only, never for a system call or a wake-up.
@@ -15,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use fs_err as fs;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::files::Folder;
@@ -45,6 +47,12 @@ pub(super) struct Log {
 #[derive(Debug)]
 struct Inner {
     buffer: Vec<u8>,
+    /// An empty buffer to go on with while the other is being written.
+    spare: Vec<u8>,
+    /// Whether somebody is writing: the thread, or a caller.
+    writing: bool,
+    /// Until when callers leave the writing to the thread, because a write was slow.
+    slow_until: Option<Instant>,
     /// The position after everything appended.
     appended: u64,
     written: u64,
@@ -128,6 +136,9 @@ impl Log {
         starts.push(position);
         let inner = Inner {
             buffer: Vec::new(),
+            spare: Vec::new(),
+            writing: false,
+            slow_until: None,
             appended: position,
             written: position,
             awaiting_write: Waiters::new(),
@@ -166,8 +177,18 @@ impl Log {
         inner.buffer.extend_from_slice(frame);
         inner.appended += frame.len() as u64;
         let reached = inner.wait_for(until);
+        self.meters.records.increment(1);
+        if until != Await::Nothing && self.may_write_now(&mut inner) {
+            self.write_now(inner);
+        } else {
+            self.leave_to_thread(inner, until);
+        }
+        Ok(reached)
+    }
 
+    fn leave_to_thread(&self, mut inner: MutexGuard<'_, Inner>, until: Await) {
         let wake = match until {
+            _ if inner.writing => false,
             Await::Nothing => inner.writer == Rest::Sleeping,
             Await::Written | Await::Durable => inner.writer != Rest::Working,
         };
@@ -178,8 +199,6 @@ impl Log {
         if wake {
             self.work.notify_one();
         }
-        self.meters.records.increment(1);
-        Ok(reached)
     }
 
     fn admit(&self, inner: &Inner, frame: &[u8], admission: Admission) -> Result<(), Error> {

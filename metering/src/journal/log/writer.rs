@@ -1,13 +1,14 @@
-//! The writer's thread: takes the whole buffer and hands it to the kernel in one write, while the next buffer fills.
+//! Writing: takes the whole buffer and hands it to the kernel in one write, in a caller's thread or in the writer's.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
+use parking_lot::MutexGuard;
 
-use super::{Log, Rest, State, take_until};
+use super::{Await, Inner, Log, Rest, State, take_until};
 
 /// How long the writer looks on after work before it sleeps for good: records that nobody waits for are written within this
 /// time without anyone paying for a wake-up.
@@ -16,28 +17,75 @@ const LINGER: Duration = Duration::from_millis(5);
 /// A buffer that grew larger is not kept.
 const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 
+/// A write that took longer hands the writing to the thread for [`SLOW_FOR`]: a request's thread has others to serve.
+const WRITE_MAX: Duration = Duration::from_millis(1);
+
+/// How long a slow disk is left to the thread.
+const SLOW_FOR: Duration = Duration::from_secs(1);
+
+/// Rounds a caller writes for others that came meanwhile, before the thread takes over.
+const ROUNDS_MAX: usize = 2;
+
 impl Log {
-    /// The writer's thread: buffer to kernel.
+    /// The writer's thread: buffer to kernel, for whatever callers do not write themselves.
     pub(in crate::journal) fn write_until_closed(&self) {
-        let mut batch = Vec::new();
-        while let Some(mut file) = self.next_batch(&mut batch) {
+        while let Some((batch, mut file)) = self.next_batch() {
             let written = self
                 .rotated(&mut file)
                 .and_then(|()| (&*file).write_all(&batch));
             if let Err(error) = written {
                 return self.fail("written", &error);
             }
-            self.publish_written(batch.len() as u64);
-            batch.clear();
-            batch.shrink_to(BUFFER_BYTES_KEPT);
+            drop(self.publish_written(batch, None));
         }
     }
 
-    /// Waits for records and takes them all; `None` when there will be no more.
-    fn next_batch(&self, batch: &mut Vec<u8>) -> Option<Arc<fs::File>> {
+    /// Whether the caller may write: nobody does, the disk is quick, and the segment has room.
+    pub(super) fn may_write_now(&self, inner: &mut Inner) -> bool {
+        let start = inner.segments.starts.last().copied();
+        let is_full =
+            start.is_none_or(|start| inner.written - start >= self.limits.segment_bytes_max);
+        if inner.writing || is_full || inner.state == State::Failed {
+            return false;
+        }
+        match inner.slow_until {
+            Some(until) if Instant::now() < until => false,
+            _ => {
+                inner.slow_until = None;
+                true
+            }
+        }
+    }
+
+    /// Writes in the caller's thread what it and others have appended.
+    pub(super) fn write_now<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) {
+        for _ in 0..ROUNDS_MAX {
+            let (batch, file) = inner.take_batch();
+            drop(inner);
+            let began = Instant::now();
+            if let Err(error) = (&*file).write_all(&batch) {
+                return self.fail("written", &error);
+            }
+            let slow = began.elapsed() > WRITE_MAX;
+            inner = self.publish_written(batch, slow.then(|| Instant::now() + SLOW_FOR));
+            if inner.buffer.is_empty() || !self.may_write_now(&mut inner) {
+                break;
+            }
+        }
+        if inner.buffer.is_empty() {
+            return;
+        }
+        self.leave_to_thread(inner, Await::Written);
+    }
+
+    /// Waits for records that nobody is writing and takes them all; `None` when there will be no more.
+    fn next_batch(&self) -> Option<(Vec<u8>, Arc<fs::File>)> {
         let mut inner = self.inner.lock();
-        while inner.buffer.is_empty() {
-            if inner.state != State::Open {
+        while inner.buffer.is_empty() || inner.writing {
+            if inner.state == State::Failed {
+                return None;
+            }
+            if inner.state != State::Open && !inner.writing {
                 if inner.state == State::Closing {
                     inner.state = State::Drained;
                 }
@@ -45,7 +93,7 @@ impl Log {
                 self.wanted.notify_one();
                 return None;
             }
-            if inner.writer == Rest::Working {
+            if inner.writer == Rest::Working || inner.writing {
                 inner.writer = Rest::Lingering;
                 self.work.wait_for(&mut inner, LINGER);
             } else {
@@ -54,8 +102,7 @@ impl Log {
             }
         }
         inner.writer = Rest::Working;
-        std::mem::swap(&mut inner.buffer, batch);
-        Some(Arc::clone(&inner.segments.current))
+        Some(inner.take_batch())
     }
 
     /// Begins a new segment when the current one is full.
@@ -78,23 +125,45 @@ impl Log {
         Ok(())
     }
 
-    fn publish_written(&self, bytes: u64) {
+    fn publish_written(
+        &self,
+        mut batch: Vec<u8>,
+        slow_until: Option<Instant>,
+    ) -> MutexGuard<'_, Inner> {
+        let bytes = batch.len() as u64;
+        batch.clear();
+        batch.shrink_to(BUFFER_BYTES_KEPT);
+
         let mut inner = self.inner.lock();
+        inner.spare = batch;
+        inner.writing = false;
+        inner.slow_until = slow_until.or(inner.slow_until);
         inner.written += bytes;
         let position = inner.written;
         let reached = take_until(&mut inner.awaiting_write, position);
         let sync = inner.syncer == Rest::Sleeping && inner.sync_is_wanted();
-        let journal_bytes = inner.written - self.released.load(Ordering::Relaxed);
-        drop(inner);
-
+        let journal_bytes = position - self.released.load(Ordering::Relaxed);
         self.written.store(position, Ordering::Release);
-        if sync {
-            self.wanted.notify_one();
-        }
-        for waiter in reached {
-            // The caller may be gone; the record stays.
-            let _ = waiter.reached.send(Ok(()));
-        }
-        self.meters.set_bytes(journal_bytes);
+        MutexGuard::unlocked(&mut inner, || {
+            if sync {
+                self.wanted.notify_one();
+            }
+            for waiter in reached {
+                // The caller may be gone; the record stays.
+                let _ = waiter.reached.send(Ok(()));
+            }
+            self.meters.set_bytes(journal_bytes);
+        });
+        inner
+    }
+}
+
+impl Inner {
+    /// Takes everything appended; whoever has it is the one who writes.
+    fn take_batch(&mut self) -> (Vec<u8>, Arc<fs::File>) {
+        self.writing = true;
+        let spare = std::mem::take(&mut self.spare);
+        let batch = std::mem::replace(&mut self.buffer, spare);
+        (batch, Arc::clone(&self.segments.current))
     }
 }
