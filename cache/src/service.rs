@@ -112,6 +112,10 @@ impl Cache {
         }
         match self.find_in_memory(key, control) {
             Some(hit) => Some(hit),
+            None if !self.shared.known.may_have(key.hash()) => {
+                count_lookup("exact", "miss");
+                None
+            }
             // On the heap, so that a request which does not get here does not carry a transaction's size.
             None => Box::pin(self.find_in_database(key, control)).await,
         }
@@ -165,10 +169,6 @@ impl Cache {
 
     async fn find_in_database(&self, key: &Key, control: Control) -> Option<Hit> {
         let shared = &self.shared;
-        if !shared.known.may_have(key.hash()) {
-            count_lookup("exact", "miss");
-            return None;
-        }
         let timeout = shared.options.read().lookup_timeout;
         let now = shared.clock.now();
         let found = shared.exact.find(key, now, timeout).await;

@@ -41,7 +41,7 @@ fn apply(live: &Live, shared: &Shared) {
                 .pipeline
                 .cache
                 .configure(cache::Options::from(&config.cache));
-            shared.pipeline.metering.set_prices(config.prices.clone());
+            shared.pipeline.metering.set_prices(&config.prices);
             shared.telemetry.set_level(&config.log.level);
             shared.pipeline.settings.store(Arc::new(settings));
             tracing::info!("the configuration was taken over");

@@ -83,7 +83,7 @@ impl Routes {
         Ok(Self {
             aliases: aliases.collect(),
             providers,
-            prices: PriceBook::new(config.prices.clone()),
+            prices: PriceBook::new(&config.prices),
         })
     }
 

@@ -72,7 +72,7 @@ impl Metering {
             journal,
             quota,
             shipper,
-            prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(options.prices))),
+            prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(&options.prices))),
             database,
             tasks,
         })
@@ -107,7 +107,7 @@ impl Metering {
     }
 
     /// Takes a new price list; requests under way keep the price they began with.
-    pub fn set_prices(&self, list: PriceList) {
+    pub fn set_prices(&self, list: &PriceList) {
         self.prices.store(Arc::new(PriceBook::new(list)));
     }
 

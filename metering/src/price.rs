@@ -8,6 +8,7 @@ mod cost;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -20,11 +21,14 @@ pub use cost::Error;
 /// The namespace of price ids, made once for this purpose.
 const PRICE_IDS: Uuid = Uuid::from_u128(0x0199_37c5_3f5e_7b0a_9f0d_51e6_1a5c_2d84);
 
-/// The price list of one moment; cheap to clone.
+/// The price list of one moment, arranged for look-ups; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct PriceBook {
-    list: PriceList,
+    providers: Arc<HashMap<String, HashMap<String, History>>>,
 }
+
+/// A model's prices, oldest first, each with the day from which it holds.
+type History = Vec<Arc<Price>>;
 
 /// What one model costs from one day on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +39,26 @@ pub struct Price {
 
 impl PriceBook {
     /// The book of a list.
-    pub const fn new(list: PriceList) -> Self {
-        Self { list }
+    pub fn new(list: &PriceList) -> Self {
+        let mut providers: HashMap<String, HashMap<String, History>> = HashMap::new();
+        for listed in list.iter() {
+            let models = providers.entry(listed.provider.clone()).or_default();
+            let history = models.entry(listed.model.clone()).or_default();
+            history.push(Arc::new(Price::of(Arc::clone(listed))));
+        }
+        Self {
+            providers: Arc::new(providers),
+        }
     }
 
     /// The price that holds at a moment; `provider` is the name in the price list (`providers.NAME.price_provider`).
     pub fn find(&self, provider: &str, model: &str, at: DateTime<Utc>) -> Option<Arc<Price>> {
-        let listed = self.list.find(provider, model, at)?;
-        Some(Arc::new(Price::of(listed)))
+        let history = self.providers.get(provider)?.get(model)?;
+        let day = Some(at.date_naive());
+        history
+            .iter()
+            .rfind(|price| price.listed.effective_from <= day)
+            .cloned()
     }
 }
 

@@ -166,7 +166,9 @@ impl Quota {
                 Step::Refused(refusal) => return Err(counted(refusal)),
                 Step::Refill => {}
             }
-            if let Some(slice) = refill::for_caller(&self.shared, &slot, amount).await? {
+            // On the heap, so that a request with a lease does not carry a transaction's size.
+            let refilled = Box::pin(refill::for_caller(&self.shared, &slot, amount)).await?;
+            if let Some(slice) = refilled {
                 return Ok(slice);
             }
         }

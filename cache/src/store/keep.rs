@@ -42,17 +42,20 @@ pub(crate) async fn keys_since(
     connection: &mut PgConnection,
     since: DateTime<Utc>,
 ) -> Result<HashSet<u64>, database::Error> {
+    // One array instead of a row each: this machine's own entries are among them, and there may be thousands a second.
     let keys = sqlx::query_scalar!(
-        r#"SELECT ('x' || left(prompt_hash, 16))::bit(64)::bigint AS "short!" -- an expression is never known to be not null
+        r#"SELECT array_agg(('x' || left(prompt_hash, 16))::bit(64)::bigint)
              FROM semantic_cache
             WHERE id >= $1"#,
         first_id_of(since),
     )
-    .fetch(connection)
-    .map_ok(i64::cast_unsigned)
-    .try_collect()
+    .fetch_one(connection)
     .await?;
-    Ok(keys)
+    Ok(keys
+        .unwrap_or_default()
+        .into_iter()
+        .map(i64::cast_unsigned)
+        .collect())
 }
 
 /// Adds what was counted; entries that are gone are passed over.

@@ -26,7 +26,7 @@ usd = { input = "1", output = "2" }
 "#;
 
 fn book() -> PriceBook {
-    PriceBook::new(PriceList::parse(LIST).unwrap())
+    PriceBook::new(&PriceList::parse(LIST).unwrap())
 }
 
 fn price_at(time: &str) -> Arc<Price> {
