@@ -12,10 +12,13 @@ use cache::{Cache, Control};
 use http::Request;
 use metering::journal::Pending;
 use metering::{CacheStatus, Held, Intent, Metering};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 use types::Clock;
+use types::reply::Answer;
 
 use crate::error::{Error, UpstreamError};
+use crate::finish::Presence;
 use crate::in_flight::InFlight;
 use crate::limit::Admission;
 use crate::measure::Measure;
@@ -62,13 +65,14 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts the answers read on for nobody.
     pub(crate) drains: Arc<InFlight>,
+    /// Where streams go on.
+    pub(crate) tasks: TaskTracker,
+    /// Whether the client still waits.
+    pub(crate) client: Presence,
 }
 
-/// Where the beginning of the answer goes; nobody may be waiting any more.
-type Answer = oneshot::Sender<Result<Reply, Error>>;
-
-/// Runs the attempt.
-pub(crate) async fn run(parts: Parts, exchange: Exchange, answer: Answer) {
+/// Runs the attempt: to its end, or to where the answer begins to stream, which goes on by itself.
+pub(crate) async fn run(parts: Parts, exchange: Exchange) -> Result<Reply, Error> {
     let Exchange {
         prompt,
         intent,
@@ -79,6 +83,8 @@ pub(crate) async fn run(parts: Parts, exchange: Exchange, answer: Answer) {
         store_as,
         settings,
     } = exchange;
+    let journal = parts.metering.journal();
+    let pending = journal.intend(intent, held).await.map_err(unbookable)?;
     let attempt = Attempt {
         parts,
         prompt,
@@ -87,14 +93,10 @@ pub(crate) async fn run(parts: Parts, exchange: Exchange, answer: Answer) {
         cache,
         _admission: admission,
     };
-    let pending = match attempt.parts.metering.journal().intend(intent, held).await {
-        Ok(pending) => pending,
-        Err(error) => return drop(answer.send(Err(unbookable(error)))),
-    };
     match upstream::send(&attempt.prompt, request).await {
-        Err(error) => attempt.fail(pending, error, answer),
-        Ok(Upstream::Whole(whole, raw)) => attempt.whole(pending, whole, raw, answer).await,
-        Ok(Upstream::Stream(source)) => attempt.stream(pending, source, answer).await,
+        Err(error) => Err(attempt.fail(pending, error)),
+        Ok(Upstream::Whole(answer, raw)) => attempt.whole(pending, answer, raw).await,
+        Ok(Upstream::Stream(source)) => Ok(attempt.stream(pending, source)),
     }
 }
 
@@ -109,42 +111,48 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn fail(self, pending: Pending, error: UpstreamError, answer: Answer) {
+    fn fail(self, pending: Pending, error: UpstreamError) -> Error {
         log_failure(&self.prompt, &error);
         let settlement = meter::failed(&self.prompt, &error, self.parts.clock.as_ref());
         // An error need not wait for the disk: the INTENT is there, and nobody was given anything.
         if let Err(error) = pending.settle(settlement) {
             tracing::error!(error = %error, "a failed attempt could not be settled");
         }
-        let _ = answer.send(Err(error.into()));
+        error.into()
     }
 
     async fn whole(
         self,
         pending: Pending,
-        whole: types::reply::Answer,
-        raw: Option<Bytes>,
         answer: Answer,
-    ) {
-        let measure = Measure::of(&whole);
-        let end = if answer.is_closed() {
+        raw: Option<Bytes>,
+    ) -> Result<Reply, Error> {
+        let body = raw.unwrap_or_else(|| writer::whole(&self.prompt, &answer));
+        let measure = Measure::of(answer);
+        let end = if self.parts.client.is_gone() {
             End::Cancelled
         } else {
             End::Complete
         };
-        let booked = self.settle(pending, &measure, end).await;
-        let body = raw.unwrap_or_else(|| writer::whole(&self.prompt, &whole));
-        let reply = booked.map(|()| self.reply(Content::Whole(body)));
-        let _ = answer.send(reply);
+        self.settle(pending, &measure, end).await?;
+        let reply = self.reply(Content::Whole(body));
         self.store(measure);
+        Ok(reply)
     }
 
-    async fn stream(self, pending: Pending, mut source: Source, answer: Answer) {
-        let (client, events) = mpsc::channel(CHUNKS_BEHIND_MAX);
+    /// Begins to stream on a task of its own: the answer goes on while its beginning is already with the client.
+    fn stream(self, pending: Pending, source: Source) -> Reply {
+        let (channel, events) = mpsc::channel(CHUNKS_BEHIND_MAX);
         let reply = self.reply(Content::Stream(events));
-        let mut client = Client {
-            channel: answer.send(Ok(reply)).is_ok().then_some(client),
+        let client = Client {
+            channel: Some(channel),
         };
+        let tasks = self.parts.tasks.clone();
+        tasks.spawn(self.forward(pending, source, client));
+        reply
+    }
+
+    async fn forward(self, pending: Pending, mut source: Source, mut client: Client) {
         let mut measure = Measure::default();
         let mut writer = Writer::for_upstream(&self.prompt);
         let ended = self

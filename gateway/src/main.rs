@@ -14,6 +14,7 @@ mod command;
 mod edge;
 mod error;
 mod exchange;
+mod finish;
 mod first_start;
 mod in_flight;
 mod limit;

@@ -19,11 +19,12 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
-    /// A whole answer.
-    pub(crate) fn of(answer: &Answer) -> Self {
-        let mut measure = Self::default();
-        measure.observe(&answer.events());
-        measure
+    /// A whole answer, which began when it was complete.
+    pub(crate) fn of(answer: Answer) -> Self {
+        Self {
+            assembly: Assembly::from(answer),
+            first_at: Some(Instant::now()),
+        }
     }
 
     /// Takes note of events as they pass.

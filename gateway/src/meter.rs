@@ -194,7 +194,7 @@ fn stored_prompt(prompt: &Prompt, privacy: &Privacy) -> String {
     match privacy.prompt_storage {
         PromptStorage::None => String::new(),
         PromptStorage::Text => cut(
-            &prompt.text(privacy.prompt_bytes_max),
+            prompt.text(privacy.prompt_bytes_max),
             privacy.prompt_bytes_max,
         ),
         PromptStorage::Hash => hash(&prompt.text(usize::MAX)),
@@ -204,7 +204,7 @@ fn stored_prompt(prompt: &Prompt, privacy: &Privacy) -> String {
 fn stored_text(text: &str, privacy: &Privacy) -> Option<String> {
     match privacy.prompt_storage {
         PromptStorage::None => None,
-        PromptStorage::Text => Some(cut(text, privacy.prompt_bytes_max)),
+        PromptStorage::Text => Some(cut(text.to_owned(), privacy.prompt_bytes_max)),
         PromptStorage::Hash => Some(hash(text)),
     }
 }
@@ -216,9 +216,10 @@ fn hash(text: &str) -> String {
 /// Ends a stored text that was cut.
 const CUT_MARK: &str = "…[cut]";
 
-fn cut(text: &str, bytes_max: usize) -> String {
-    if text.len() <= bytes_max {
-        return text.to_owned();
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push_str(CUT_MARK);
     }
-    format!("{}{CUT_MARK}", crate::provider::cut(text, bytes_max))
+    text
 }

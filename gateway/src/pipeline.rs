@@ -2,8 +2,8 @@
 //!
 //! # What may be dropped where
 //! A client that goes away drops [`Pipeline::answer`] at any `await`. Until [`exchange`] begins, that gives back the
-//! permits and nothing has happened. From there on the work runs on a task of its own, which the shutdown waits
-//! for: a provider that was asked is always booked.
+//! permits and nothing has happened. From there on the work is finished without the client, and the shutdown waits
+//! for it: a provider that was asked is always booked.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,6 @@ use cache::{Cache, Control};
 use config::Config;
 use config::section::Unpriced;
 use metering::{CacheStatus, CallPermit, Estimate, Held, Metering, Price, Refusal};
-use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use types::call::Call;
 use types::id::Request;
@@ -21,6 +20,7 @@ use types::{Caller, Clock, Id, Permission};
 
 use crate::error::Error;
 use crate::exchange::{self, Exchange};
+use crate::finish::{Finish, Presence};
 use crate::in_flight::InFlight;
 use crate::limit::{Admission, Limits};
 use crate::prompt::Prompt;
@@ -216,17 +216,18 @@ impl Pipeline {
         Ok((reservation, estimate))
     }
 
-    /// Hands the exchange to a task that outlives the client, and waits for its answer to begin.
+    /// Runs the exchange to its end, whether or not the client stays.
     async fn run(&self, exchange: Exchange) -> Result<Reply, Error> {
-        let (answer, begun) = oneshot::channel();
+        let presence = Presence::default();
         let parts = exchange::Parts {
             cache: self.cache.clone(),
             metering: self.metering.clone(),
             clock: Arc::clone(&self.clock),
             drains: Arc::clone(&self.drains),
+            tasks: self.tasks.clone(),
+            client: presence.clone(),
         };
-        self.tasks.spawn(exchange::run(parts, exchange, answer));
-        begun.await.map_err(Error::internal)?
+        Finish::new(self.tasks.clone(), presence, exchange::run(parts, exchange)).await
     }
 }
 

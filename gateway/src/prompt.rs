@@ -105,7 +105,7 @@ impl Prompt {
             }
             text.push_str(role_word(message.role));
             text.push_str(": ");
-            text.push_str(&message.joined_text());
+            message.write_text(&mut text);
         }
         text
     }

@@ -87,7 +87,8 @@ impl Keys {
         if let Some(answer) = self.find_in_memory(presented) {
             return answer;
         }
-        self.find_in_database(KeyHash::of(presented)).await
+        // On the heap, so that a request whose key is known does not carry a transaction's size.
+        Box::pin(self.find_in_database(KeyHash::of(presented))).await
     }
 
     /// What memory alone says, without waiting; `None` when the database must be asked

@@ -232,11 +232,23 @@ impl Message {
 
     /// All text of the message, in order, joined by line feeds.
     pub fn joined_text(&self) -> String {
+        let mut text = String::new();
+        self.write_text(&mut text);
+        text
+    }
+
+    /// Appends all text of the message, in order, joined by line feeds.
+    pub fn write_text(&self, out: &mut String) {
         let texts = self.content.iter().filter_map(|part| match part {
             Part::Text(text) => Some(text.as_str()),
             _ => None,
         });
-        texts.collect::<Vec<_>>().join("\n")
+        for (position, text) in texts.enumerate() {
+            if position > 0 {
+                out.push('\n');
+            }
+            out.push_str(text);
+        }
     }
 }
 

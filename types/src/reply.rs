@@ -152,6 +152,12 @@ impl Assembly {
     }
 }
 
+impl From<Answer> for Assembly {
+    fn from(answer: Answer) -> Self {
+        Self { answer }
+    }
+}
+
 impl Choice {
     fn add(&mut self, delta: &Delta) {
         match delta {
