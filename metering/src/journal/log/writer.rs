@@ -18,7 +18,8 @@ const LINGER: Duration = Duration::from_millis(5);
 const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 
 /// A write that took longer hands the writing to the thread for [`SLOW_FOR`]: a request's thread has others to serve.
-const WRITE_MAX: Duration = Duration::from_millis(1);
+/// Well above what being preempted on a busy machine takes, which says nothing about the disk.
+const WRITE_MAX: Duration = Duration::from_millis(20);
 
 /// How long a slow disk is left to the thread.
 const SLOW_FOR: Duration = Duration::from_secs(1);
