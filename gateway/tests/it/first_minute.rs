@@ -48,8 +48,10 @@ fn seed_assets(data_dir: &Path) {
 }
 
 async fn start(installation: &Installation) -> Gateway {
-    let arguments = ["--listen", "127.0.0.1:0"];
-    installation.run(installation.command(&arguments)).await
+    let mut command = installation.command(&["--listen", "127.0.0.1:0"]);
+    // A machine that runs tests is busy.
+    command.env("FLOWPILOT__DATABASE__HOT__ACQUIRE_TIMEOUT_MS", "30000");
+    installation.run(command).await
 }
 
 /// Ends it like Ctrl-C, and asserts that its database ended too.

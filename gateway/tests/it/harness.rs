@@ -143,6 +143,12 @@ listen = "127.0.0.1:0"
 [database]
 url = "{database_url}"
 
+# A machine that runs tests is busy: only what a test makes unavailable may be so.
+[database.hot]
+acquire_timeout_ms = 30000
+statement_timeout_ms = 30000
+lock_timeout_ms = 30000
+
 [providers.gemini]
 base_url = "{mock}"
 api_key = "provider-secret-canary"
