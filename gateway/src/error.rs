@@ -350,3 +350,6 @@ fn reset_text(reset_at: Option<DateTime<Utc>>) -> String {
         format!("; it is reset at {}", at.format("%Y-%m-%dT%H:%M:%SZ"))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,9 @@ pub struct Row {
 /// The section of the codes of `/api/v1`.
 pub const MANAGEMENT: &str = "Management API";
 
+/// The section of the codes of the AI routes.
+pub const AI: &str = "AI routes";
+
 /// The rows of one section, named by its heading.
 pub fn rows(section: &str) -> impl Iterator<Item = Row> {
     let sections = MARKDOWN.split("\n## ");
@@ -40,24 +43,31 @@ fn row(line: &'static str) -> Option<Row> {
     })
 }
 
-/// The page.
+/// The page. An anchor is a code of the management API, as in a problem's `type`; some words are codes of both.
 pub(crate) fn html() -> String {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Error codes</title>\
          <style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}\
          td,th{text-align:left;vertical-align:top;padding:.4rem .8rem}:target{background:#ffd}</style>\
-         <h1>Error codes</h1><table><tr><th>Code<th>Status<th>Cause<th>Remedy",
+         <h1>Error codes</h1>",
     );
-    for row in MARKDOWN.lines().filter_map(row) {
-        let (cause, remedy) = (escape(row.cause), escape(row.remedy));
-        let Row { code, status, .. } = row;
+    for (section, prefix) in [(MANAGEMENT, ""), (AI, "ai-")] {
         // Writing to a `String` cannot fail.
         let _ = write!(
             page,
-            "<tr id=\"{code}\"><td><code>{code}</code><td>{status}<td>{cause}<td>{remedy}"
+            "<h2>{section}</h2><table><tr><th>Code<th>Status<th>Cause<th>Remedy"
         );
+        for row in rows(section) {
+            let (cause, remedy) = (escape(row.cause), escape(row.remedy));
+            let Row { code, status, .. } = row;
+            let _ = write!(
+                page,
+                "<tr id=\"{prefix}{code}\"><td><code>{code}</code><td>{status}<td>{cause}<td>{remedy}"
+            );
+        }
+        page.push_str("</table>");
     }
-    page.push_str("</table></html>");
+    page.push_str("</html>");
     page
 }
 
