@@ -1,30 +1,31 @@
 //! Everything that CI runs, in the same order.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 
 use crate::folder::Mode;
 use crate::output::{heading, say};
 use crate::tool::{self, Missing, Tool};
-use crate::{cargo, invariants, openapi, prepare};
+use crate::{cargo, invariants, openapi, prepare, sdk};
 
 /// A step: its title, and what it does.
 type Step = (&'static str, fn(Missing) -> Result<()>);
 
-/// What is checked, from the cheapest to the dearest as far as one does not need another.
+/// What is checked: first what is over in seconds, then what builds, so that each build finds what the one before made.
 const STEPS: &[Step] = &[
     ("format", |_| cargo::run(&["fmt", "--all", "--check"])),
+    ("invariants", |_| invariants::run()),
     ("lints", |_| cargo::run(CLIPPY)),
     ("documentation", |_| documentation()),
-    ("tests", |_| {
-        cargo::run(&["test", "--workspace", "--locked"])
-    }),
     ("queries", |_| prepare::run(Mode::Check)),
+    ("tests", |_| cargo::run(TESTS)),
     ("OpenAPI document", |_| openapi::run(Mode::Check)),
+    ("official SDK", |_| sdk::run()),
     ("dependencies", |missing| tool::run(&DENY, missing)),
     ("unused dependencies", |missing| {
         tool::run(&MACHETE, missing)
     }),
-    ("invariants", |_| invariants::run()),
 ];
 
 const CLIPPY: &[&str] = &[
@@ -36,6 +37,9 @@ const CLIPPY: &[&str] = &[
     "-D",
     "warnings",
 ];
+
+/// The README's command, with the lock file as it is committed.
+const TESTS: &[&str] = &["test", "--workspace", "--locked"];
 
 /// Advisories are left out: they need the network, and change without a commit.
 const DENY: Tool = Tool {
@@ -51,12 +55,28 @@ const MACHETE: Tool = Tool {
 };
 
 pub(crate) fn run(missing: Missing) -> Result<()> {
+    let mut taken = Vec::new();
     for (title, step) in STEPS {
         heading(title);
-        step(missing).with_context(|| format!("step `{title}`"))?;
+        let began = Instant::now();
+        let done = step(missing).with_context(|| format!("step `{title}`"));
+        taken.push((*title, began.elapsed()));
+        if done.is_err() {
+            summarize(&taken);
+        }
+        done?;
     }
+    summarize(&taken);
     say("\nall checks passed");
     Ok(())
+}
+
+/// Says how long each step took, so that one that grows slow is seen.
+fn summarize(taken: &[(&str, Duration)]) {
+    heading("durations");
+    for (title, time) in taken {
+        say(&format!("{title:<20} {:>7.1} s", time.as_secs_f64()));
+    }
 }
 
 fn documentation() -> Result<()> {

@@ -1,7 +1,7 @@
 //! Checks by programs that are not part of Rust's toolchain, and may therefore be missing.
 //!
 //! A missing one is said loudly and does not fail the run: a machine without the network must be able to check
-//! everything else. CI installs them.
+//! everything else. CI installs them, and fails when it cannot.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -25,7 +25,7 @@ pub(crate) struct Tool {
 /// What to do about a tool that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Install it below the target folder, once.
+    /// Install it below the target folder, once, and fail when that fails.
     Install,
     /// Say that it is missing.
     Report,
@@ -37,14 +37,18 @@ impl Missing {
     }
 }
 
-/// Runs the tool if it can be had.
+/// Runs the tool if it is there or can be had.
 pub(crate) fn run(tool: &Tool, missing: Missing) -> Result<()> {
-    let Some(program) = find(tool).or_else(|| obtain(tool, missing)) else {
-        say(&format!(
-            "!!! NOT CHECKED: {name} is missing; `cargo install --locked {name}` brings it",
-            name = tool.name
-        ));
-        return Ok(());
+    let program = match (find(tool), missing) {
+        (Some(program), _) => program,
+        (None, Missing::Install) => install(tool)?,
+        (None, Missing::Report) => {
+            say(&format!(
+                "!!! NOT CHECKED: {name} is missing; `cargo install --locked {name}` brings it",
+                name = tool.name
+            ));
+            return Ok(());
+        }
     };
     let mut command = Command::new(program);
     command.args(tool.arguments).current_dir(cargo::root());
@@ -75,10 +79,7 @@ fn answers(program: &PathBuf) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-fn obtain(tool: &Tool, missing: Missing) -> Option<PathBuf> {
-    if missing == Missing::Report {
-        return None;
-    }
+fn install(tool: &Tool) -> Result<PathBuf> {
     let folder = folder();
     let mut command = cargo::command(&["install", "--locked", "--quiet", tool.name]);
     // A debug build is ready in half the time, and fast enough for a graph of some hundred crates.
@@ -86,11 +87,6 @@ fn obtain(tool: &Tool, missing: Missing) -> Option<PathBuf> {
         .args(["--version", tool.version, "--debug", "--root"])
         .arg(&folder);
     command.env("CARGO_PROFILE_DEV_DEBUG", "0");
-    match cargo::run_command(command) {
-        Ok(()) => Some(own(tool)),
-        Err(error) => {
-            say(&format!("{error:#}"));
-            None
-        }
-    }
+    cargo::run_command(command)?;
+    Ok(own(tool))
 }
