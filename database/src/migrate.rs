@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgDatabaseError;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use crate::error::Cause;
 use crate::{Bulkhead, Database, Url};
@@ -86,7 +86,9 @@ pub async fn apply(url: &Url) -> Result<usize, Error> {
     let lock_timeout = LOCK_WAIT_MAX.as_millis().to_string();
     let options = url
         .connect_options()?
-        .options([("lock_timeout", lock_timeout.as_str())]);
+        .options([("lock_timeout", lock_timeout.as_str())])
+        // A migration may take its time, and its text is pages long: a line of the log is no place for it.
+        .disable_statement_logging();
     let mut connection = PgConnection::connect_with(&options)
         .await
         .map_err(crate::Error::from)?;
