@@ -51,7 +51,7 @@ const DENY: Tool = Tool {
 const MACHETE: Tool = Tool {
     name: "cargo-machete",
     version: "0.9.2",
-    arguments: &["machete"],
+    arguments: &[],
 };
 
 pub(crate) fn run(missing: Missing) -> Result<()> {

@@ -18,7 +18,7 @@ pub(crate) struct Tool {
     pub(crate) name: &'static str,
     /// The version that CI installs: a newer one may want a newer compiler, or find more.
     pub(crate) version: &'static str,
-    /// The subcommand and its arguments.
+    /// What it is called with; not the subcommand, where the program does not expect it from anyone but cargo.
     pub(crate) arguments: &'static [&'static str],
 }
 
