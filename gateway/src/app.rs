@@ -11,12 +11,14 @@ use chrono::{DateTime, Utc};
 use config::{Config, Live};
 use metering::Metering;
 use tenants::keys::Keys;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use types::{Clock, SystemClock};
 
 use crate::auth::Auth;
-use crate::edge::listener::Listener;
+use crate::edge::listener::{self, Listener};
+use crate::edge::workers::{Serving, Workers};
 use crate::in_flight::InFlight;
 use crate::pipeline::{Pipeline, Settings};
 use crate::signal::Stop;
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) auth: Auth,
     /// The management API.
     pub(crate) management: Router,
+    /// The runtime of everything but the workers.
+    pub(crate) main: Handle,
     /// Requests being answered.
     pub(crate) in_flight: InFlight,
     /// Metrics.
@@ -55,6 +59,8 @@ struct App {
     stop_background: CancellationToken,
     metering: Metering,
     state: State,
+    /// The threads that serve connections.
+    workers: Arc<Workers>,
 }
 
 /// How long followers and sweepers may take to notice that they are to end; a query under way is cut.
@@ -72,20 +78,18 @@ pub(crate) async fn serve(live: Live, telemetry: Telemetry) -> anyhow::Result<()
     reload::follow(live, &app.shared, &app.background, &app.stop_background)?;
 
     banner::print(address, &config, demo_key.as_deref());
-    let connections = TaskTracker::new();
-    let serving = listener.serve(
-        Arc::clone(&app.shared),
-        connections.clone(),
-        app.shared.stop.clone(),
-    );
-    let serving = connections.spawn(serving);
+    let serving = listener.serve(Arc::clone(&app.workers), app.shared.stop.clone());
+    let serving = app.background.spawn(serving);
     signals.next().await;
     app.announce(&config, &mut signals).await;
-    tokio::select! {
-        _ = serving => {}
-        () = signals.next() => tracing::warn!("a second signal: stopping at once"),
-    }
-    app.stop(&config).await;
+    let grace = tokio::select! {
+        _ = serving => config.server.drain_grace,
+        () = signals.next() => {
+            tracing::warn!("a second signal: stopping at once");
+            Duration::ZERO
+        }
+    };
+    app.stop(grace).await;
     Ok(())
 }
 
@@ -139,6 +143,7 @@ impl App {
         let shared = Arc::new(Shared {
             management: management::router(Arc::new(keys.clone()), database, Arc::clone(&clock)),
             auth: Auth::new(Arc::new(keys)),
+            main: Handle::current(),
             in_flight: InFlight::default(),
             started_at: clock.now(),
             draining: CancellationToken::new(),
@@ -149,7 +154,13 @@ impl App {
         let sweep = api::idempotency::sweep_always(state.database.clone(), stop_background.clone());
         background.spawn(sweep);
         upkeep::start(&shared, &state.database, &background, &stop_background);
+        let workers = Workers::start(&Serving {
+            shared: Arc::clone(&shared),
+            builder: Arc::new(listener::builder(&config.server)),
+            connections: TaskTracker::new(),
+        })?;
         Ok(Self {
+            workers: Arc::new(workers),
             shared,
             exchanges,
             background,
@@ -171,12 +182,10 @@ impl App {
     }
 
     /// Stops the parts in the order in which they feed each other; the ledger last.
-    async fn stop(self, config: &Config) {
+    async fn stop(self, grace: Duration) {
         self.exchanges.close();
-        if tokio::time::timeout(config.server.drain_grace, self.exchanges.wait())
-            .await
-            .is_err()
-        {
+        let finished = tokio::time::timeout(grace, self.exchanges.wait()).await;
+        if finished.is_err() {
             tracing::warn!(
                 "requests are still running after the grace period; the journal settles them at the next start"
             );
@@ -187,5 +196,9 @@ impl App {
         self.background.close();
         let _ = tokio::time::timeout(BACKGROUND_END_MAX, self.background.wait()).await;
         self.state.close().await;
+        // Last of all: connections to the database may have been opened on their runtimes.
+        if let Some(workers) = Arc::into_inner(self.workers) {
+            workers.end();
+        }
     }
 }

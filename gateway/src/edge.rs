@@ -7,3 +7,4 @@ pub(crate) mod models;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod router;
+pub(crate) mod workers;

@@ -1,22 +1,20 @@
 //! Accepts connections until told to stop, then lets those that are open finish.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::section::Server;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::router;
-use crate::app::Shared;
+use super::workers::{Accepted, Workers};
 
 /// How long to wait when the system has no file handle for another connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -26,7 +24,6 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub(crate) struct Listener {
     socket: TcpListener,
     connections: Arc<Semaphore>,
-    builder: Arc<auto::Builder<TokioExecutor>>,
     drain_grace: Duration,
 }
 
@@ -38,7 +35,6 @@ impl Listener {
         Ok(Self {
             socket,
             connections: Arc::new(Semaphore::new(server.connections_max)),
-            builder: Arc::new(builder(server)),
             drain_grace: server.drain_grace,
         })
     }
@@ -48,61 +44,46 @@ impl Listener {
         Ok(self.socket.local_addr()?)
     }
 
-    /// Serves until the token is cancelled, then waits for open connections up to the grace period.
-    pub(crate) async fn serve(
-        self,
-        shared: Arc<Shared>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) {
+    /// Hands connections to the workers until the token is cancelled, then waits for open ones up to the grace period.
+    pub(crate) async fn serve(self, workers: Arc<Workers>, stop: CancellationToken) {
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.accept() => accepted,
             };
-            let Some((stream, peer, place)) = accepted else {
-                continue;
-            };
-            let service = {
-                let shared = Arc::clone(&shared);
-                service_fn(move |request| router::serve(Arc::clone(&shared), peer, request))
-            };
-            let connection = self.builder.serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection.into_owned());
-            tasks.spawn(async move {
-                // A connection that breaks is the client's business; what was asked on it is booked all the same.
-                let _ = connection.await;
-                drop(place);
-            });
+            match accepted {
+                Ok((stream, peer, place)) => workers.give(Accepted {
+                    stream,
+                    peer,
+                    place,
+                    watcher: graceful.watcher(),
+                }),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
         }
         drop(self.socket);
-        if tokio::time::timeout(self.drain_grace, graceful.shutdown())
-            .await
-            .is_err()
-        {
+        let drained = tokio::time::timeout(self.drain_grace, graceful.shutdown()).await;
+        if drained.is_err() {
             tracing::warn!("the grace period is over; open connections are cut");
         }
     }
 
-    async fn accept(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.connections).acquire_owned().await.ok()?;
-        match self.socket.accept().await {
-            Ok((stream, peer)) => {
-                // Without this, the last small packet of an answer waits for the client's acknowledgement.
-                let _ = stream.set_nodelay(true);
-                Some((stream, peer, place))
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-                None
-            }
-        }
+    async fn accept(&self) -> io::Result<(std::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.connections).acquire_owned().await;
+        let place = place.map_err(io::Error::other)?;
+        let (stream, peer) = self.socket.accept().await?;
+        // Without this, the last small packet of an answer waits for the client's acknowledgement.
+        stream.set_nodelay(true)?;
+        Ok((stream.into_std()?, peer, place))
     }
 }
 
-fn builder(server: &Server) -> auto::Builder<TokioExecutor> {
+/// The protocols, with their limits.
+pub(crate) fn builder(server: &Server) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::Problem;
 use axum::extract::ConnectInfo;
+use axum::response::IntoResponse;
 use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt;
@@ -121,9 +123,16 @@ async fn management(
     let mut request = request.map(axum::body::Body::new);
     // Where a change came from stands in the audit trail.
     request.extensions_mut().insert(ConnectInfo(peer));
-    match shared.management.clone().oneshot(request).await {
-        Ok(answer) => answer.map(Body::axum),
-        Err(never) => match never {},
+    // On the main runtime: a large report must not hold up the requests of this worker.
+    let answer = shared.management.clone().oneshot(request);
+    let answer = shared.pipeline.tasks.spawn_on(answer, &shared.main);
+    match answer.await {
+        Ok(Ok(answer)) => answer.map(Body::axum),
+        Ok(Err(never)) => match never {},
+        Err(error) => {
+            tracing::error!(%error, "a management request broke off");
+            Problem::internal(error).into_response().map(Body::axum)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::edge::workers;
 use crate::error::UpstreamError;
 
 /// How long an unused connection is kept: providers close theirs after a minute or more.
@@ -23,10 +24,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 /// Bytes of an error answer that are read at most.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
+type Https = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// A client for one provider.
 #[derive(Debug)]
 pub(crate) struct Client {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// One for each worker, and the first for all other threads: a connection is never used from two threads.
+    https: Vec<Https>,
     first_byte_timeout: Duration,
     chunk_timeout: Duration,
     total_timeout: Duration,
@@ -56,23 +60,9 @@ pub(crate) struct Body {
 impl Client {
     /// A client with the limits of the provider's section.
     pub(crate) fn new(provider: &config::section::Provider) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(provider.connect_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(connector);
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(provider.connections_idle_max)
-            .build(connector);
+        let slots = 1 + workers::count();
         Self {
-            http,
+            https: (0..slots).map(|_| https(provider, slots)).collect(),
             first_byte_timeout: provider.first_byte_timeout,
             chunk_timeout: provider.chunk_timeout,
             total_timeout: provider.total_timeout,
@@ -83,7 +73,13 @@ impl Client {
     /// Sends a request and waits for the head of the answer.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
-        let request = self.http.request(request.map(Full::new));
+        let https = self
+            .https
+            .get(workers::index())
+            .or_else(|| self.https.first());
+        let https =
+            https.ok_or_else(|| UpstreamError::Unreachable(anyhow!("there is no client")))?;
+        let request = https.request(request.map(Full::new));
         let answer = timeout(self.first_byte_timeout, request).await;
         let answer = answer.map_err(|_| UpstreamError::TimedOut("first byte"))?;
         let answer = answer.map_err(|error| UpstreamError::Unreachable(error.into()))?;
@@ -99,6 +95,25 @@ impl Client {
             },
         })
     }
+}
+
+/// A pooled client with its share of the idle connections.
+fn https(provider: &config::section::Provider, slots: usize) -> Https {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(provider.connect_timeout));
+    let connector = HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_http1()
+        .enable_http2()
+        .wrap_connector(connector);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(provider.connections_idle_max.div_ceil(slots))
+        .build(connector)
 }
 
 impl Body {
