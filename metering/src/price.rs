@@ -34,6 +34,8 @@ type History = Vec<Arc<Price>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
     id: Uuid,
+    /// The first moment it holds for: the beginning of its day, in UTC.
+    begins_at: DateTime<Utc>,
     listed: Arc<config::Price>,
 }
 
@@ -54,22 +56,21 @@ impl PriceBook {
     /// The price that holds at a moment; `provider` is the name in the price list (`providers.NAME.price_provider`).
     pub fn find(&self, provider: &str, model: &str, at: DateTime<Utc>) -> Option<Arc<Price>> {
         let history = self.providers.get(provider)?.get(model)?;
-        let day = Some(at.date_naive());
-        history
-            .iter()
-            .rfind(|price| price.listed.effective_from <= day)
-            .cloned()
+        let past = history.iter().rfind(|price| price.begins_at <= at);
+        past.cloned()
     }
 }
 
 impl Price {
     /// A price of the list.
     pub fn of(listed: Arc<config::Price>) -> Self {
-        let from = listed.effective_from;
-        let from = from.map_or_else(String::new, |day| day.to_string());
+        let day = listed.effective_from;
+        let from = day.map_or_else(String::new, |day| day.to_string());
+        let begins_at = day.and_then(|day| day.and_hms_opt(0, 0, 0));
         let name = format!("{}\0{}\0{from}", listed.provider, listed.model);
         Self {
             id: Uuid::new_v5(&PRICE_IDS, name.as_bytes()),
+            begins_at: begins_at.map_or(DateTime::<Utc>::MIN_UTC, |time| time.and_utc()),
             listed,
         }
     }

@@ -41,7 +41,10 @@ impl Price {
             .web_search
             .unwrap_or_default()
             .cost_of(usage.web_searches)?;
-        for (tokens, rate) in classes(usage, rates) {
+        let used = classes(usage, rates)
+            .into_iter()
+            .filter(|(tokens, _)| *tokens > 0);
+        for (tokens, rate) in used {
             total = total.checked_add(rate.cost_of(tokens)?)?;
         }
         Ok(total)

@@ -225,8 +225,12 @@ fn messages(value: &RawValue) -> Result<Vec<types::call::Message>, Error> {
 }
 
 fn parse<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(value.get());
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong(name, &error))
+    let text = value.get();
+    serde_json::from_str(text).or_else(|_| {
+        // Only a mistake is worth reading again, to tell where it is.
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong(name, &error))
+    })
 }
 
 fn wrong(name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
