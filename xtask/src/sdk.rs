@@ -49,7 +49,9 @@ pub(crate) fn run() -> Result<()> {
 fn install(folder: &Path) -> Result<PathBuf> {
     let requirements = cargo::root().join(SCRIPTS).join("requirements.txt");
     let wanted = fs::read_to_string(&requirements)?;
-    let (environment, installed) = (folder.join("venv"), folder.join("installed.txt"));
+    let environment = folder.join("venv");
+    // Inside, so that it goes with what it speaks of.
+    let installed = environment.join("installed.txt");
     let python = environment.join("bin/python");
     if fs::read_to_string(&installed).is_ok_and(|text| text == wanted) && python.exists() {
         return Ok(python);
