@@ -1,8 +1,8 @@
 //! The providers: each translates between our form and its wire protocol, purely; [`client`] alone does I/O.
 //!
 //! # Adding a provider
-//! One file `provider/<name>.rs` that implements [`Provider`], one line in [`for_kind`], prices in
-//! `config/prices.toml`, and golden files under `tests/it/provider/<name>/`. Nothing else changes.
+//! One file `provider/<name>.rs` that implements [`Provider`], with its tests beside it; a variant of
+//! [`config::section::ProviderKind`] and its line in [`crate::route`]; prices in `config/prices.toml`. Nothing else changes.
 
 use std::fmt;
 
