@@ -19,11 +19,21 @@ pub(crate) fn target_dir() -> PathBuf {
     root().join(chosen.map_or_else(|| PathBuf::from("target"), PathBuf::from))
 }
 
+/// What `cargo run` tells this program about itself. Build scripts look at these variables too: passed on, they would
+/// make cargo build again, under their values, half of what a person's own `cargo` has built without them.
+const OURS_ALONE: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+
 /// A cargo command at the root, with the cargo that runs this task.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        if OURS_ALONE.iter().any(|ours| shown.starts_with(ours)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
