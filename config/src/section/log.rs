@@ -8,7 +8,7 @@ use crate::report::Report;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    /// A level, or a filter such as `info,gateway=debug`.
+    /// A level, or a filter such as `info,flowpilot=debug`.
     pub level: String,
     /// How it is written.
     pub format: Format,
