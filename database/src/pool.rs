@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use crate::transaction::Role;
+use crate::transaction::{Role, begin};
 use crate::{Error, Limits, Options, Url};
 
 /// The database; cheap to clone.
@@ -45,7 +45,16 @@ impl Database {
     pub async fn connect(options: &Options) -> Result<Self, Error> {
         let database = Self::unconnected(options)?;
         database.verify_roles().await?;
+        database.warm().await;
         Ok(database)
+    }
+
+    /// Opens the first hot connections now: the request path waits too briefly to open one on a busy machine.
+    async fn warm(&self) {
+        for role in [Role::App, Role::Worker] {
+            // Without them the first request tries again.
+            let _ = begin(self.pools(Bulkhead::Hot), role, None).await;
+        }
     }
 
     /// The same without a connection yet: the first transaction makes one.

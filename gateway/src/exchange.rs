@@ -171,8 +171,9 @@ impl Attempt {
             }
             (Ok(()), Err(error)) => client.send(openai::error::event(&error)).await,
             (Ok(()), Ok(())) => {
-                client.send(writer.finish()).await;
+                // Before the end goes out, so that whoever has the answer finds it again.
                 self.store(measure);
+                client.send(writer.finish()).await;
             }
         }
         drop(client);
