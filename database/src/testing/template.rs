@@ -1,5 +1,8 @@
 //! A migrated database that each test's database is a copy of.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -25,20 +28,30 @@ pub(super) async fn copy(server: &TestServer, name: &str) -> Result<(), BoxError
     Ok(connection.close().await?)
 }
 
-/// Drops a database from outside of any runtime; what fails is left to the end of the server.
+/// How long a test waits for its database to be gone.
+///
+/// The server waits for connections that are still being opened, up to a minute; one that the test's own runtime was
+/// opening can only end after the test, which therefore must not wait for it.
+const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Drops a database from outside of any runtime; what fails or takes too long is left to the end of the server.
 pub(super) fn remove(name: &str) {
     let Some(server) = started() else { return };
     let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-    let thread = std::thread::spawn(move || {
+    let (removed, done) = mpsc::channel();
+    std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(async {
+        let result = runtime.block_on(async {
             let mut connection = connect(server).await?;
             run(&mut connection, statement).await
-        })
+        });
+        // Nobody may be waiting any more.
+        let _ = removed.send(());
+        result
     });
-    let _ = thread.join();
+    let _ = done.recv_timeout(REMOVAL_WAIT_MAX);
 }
 
 /// Makes the template under another name first, so that a half migrated one is never copied.
