@@ -52,9 +52,16 @@ impl Openai {
     }
 
     fn body(&self, prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Bytes, Error> {
+        let is_streamed = prompt.call.delivery.is_stream();
+        if !is_streamed
+            && output_tokens_max.is_none()
+            && prompt.call.model == prompt.deployment.model
+        {
+            return Ok(prompt.call.body.clone());
+        }
         let mut fields = Fields::parse(&prompt.call.body).map_err(Error::internal)?;
         fields.set("model", raw(&prompt.deployment.model)?);
-        if prompt.call.delivery.is_stream() {
+        if is_streamed {
             let options = fields.get("stream_options").map(RawValue::get);
             let options = with_usage(options)?;
             fields.set("stream_options", options);

@@ -8,6 +8,7 @@
 //!
 //! Lock discipline: one mutex, held for copies of memory only, never for a system call or a wake-up.
 
+mod home;
 mod syncer;
 mod writer;
 
@@ -19,6 +20,8 @@ use std::time::Instant;
 use fs_err as fs;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
+
+use home::Home;
 
 use super::files::Folder;
 use super::meters::Meters;
@@ -71,6 +74,8 @@ type Waiters = VecDeque<Waiter>;
 struct Waiter {
     position: u64,
     since: Instant,
+    /// Where it waits.
+    home: Option<Home>,
     reached: oneshot::Sender<Result<(), Error>>,
 }
 
@@ -305,6 +310,7 @@ impl Inner {
         waiters.push_back(Waiter {
             position: self.appended,
             since: Instant::now(),
+            home: Home::here(),
             reached,
         });
         Some(receiver)

@@ -1,10 +1,18 @@
 //! The syncer's thread: syncs when somebody waits for durability, and then for all who wait by then.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use fs_err as fs;
 
-use super::{Log, Rest, State, take_until};
+use super::{Log, Rest, State, home, take_until};
+
+/// A group commit of so many means load, under which a sync for each few requests costs more than it gains.
+const GROUP_MIN: usize = 4;
+
+/// How long more are waited for then: less than a disk's own sync takes as a rule.
+const GATHER: Duration = Duration::from_micros(300);
 
 /// What is to be synced.
 struct Sync {
@@ -18,19 +26,24 @@ struct Sync {
 impl Log {
     /// The syncer's thread: kernel to disk, when somebody waits for it.
     pub(in crate::journal) fn sync_until_closed(&self) {
-        while let Some(work) = self.next_sync() {
+        let mut group = 0;
+        while let Some(work) = self.next_sync(group) {
             if let Err(error) = self.sync(&work) {
                 return self.fail("synced", &error);
             }
             self.meters.fsyncs.increment(1);
-            self.publish_durable(work.position);
+            group = self.publish_durable(work.position);
             if work.last {
                 return;
             }
         }
     }
 
-    fn next_sync(&self) -> Option<Sync> {
+    /// Waits until a sync is wanted. After a group of several, more are likely to come at once: they are waited for.
+    fn next_sync(&self, last_group: usize) -> Option<Sync> {
+        if last_group >= GROUP_MIN {
+            thread::sleep(GATHER);
+        }
         let mut inner = self.inner.lock();
         loop {
             if inner.state == State::Failed {
@@ -63,15 +76,17 @@ impl Log {
         Ok(())
     }
 
-    fn publish_durable(&self, position: u64) {
+    /// Tells those who waited; says how many there were.
+    fn publish_durable(&self, position: u64) -> usize {
         let reached = {
             let mut inner = self.inner.lock();
             take_until(&mut inner.awaiting_sync, position)
         };
-        for waiter in reached {
+        for waiter in &reached {
             self.meters.fsync_wait.record(waiter.since.elapsed());
-            // The caller may be gone; the record stays.
-            let _ = waiter.reached.send(Ok(()));
         }
+        let group = reached.len();
+        home::tell(reached);
+        group
     }
 }

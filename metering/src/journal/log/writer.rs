@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 use parking_lot::MutexGuard;
 
-use super::{Await, Inner, Log, Rest, State, take_until};
+use super::{Await, Inner, Log, Rest, State, home, take_until};
 
 /// How long the writer looks on after work before it sleeps for good: records that nobody waits for are written within this
 /// time without anyone paying for a wake-up.
@@ -149,10 +149,7 @@ impl Log {
             if sync {
                 self.wanted.notify_one();
             }
-            for waiter in reached {
-                // The caller may be gone; the record stays.
-                let _ = waiter.reached.send(Ok(()));
-            }
+            home::tell(reached);
             self.meters.set_bytes(journal_bytes);
         });
         inner
