@@ -148,7 +148,8 @@ impl Stored {
 
 /// Whether it is a plain answer, which alone means the same when it is given again.
 fn is_plain(choice: &Choice) -> bool {
-    choice.tool_calls.is_empty() && choice.refusal.is_none()
+    let says_something = choice.text.as_ref().is_some_and(|text| !text.is_empty());
+    says_something && choice.tool_calls.is_empty() && choice.refusal.is_none()
 }
 
 fn answer_bytes(answer: &Answer) -> usize {

@@ -12,13 +12,15 @@ use config::{Config, Live};
 use metering::Metering;
 use tenants::keys::Keys;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use types::{Clock, SystemClock};
 
 use crate::auth::Auth;
-use crate::edge::listener::{self, Listener};
+use crate::edge::listener::Listener;
 use crate::edge::workers::{Serving, Workers};
+use crate::edge::{self, listener};
 use crate::in_flight::InFlight;
 use crate::pipeline::{Pipeline, Settings};
 use crate::signal::Stop;
@@ -69,27 +71,36 @@ const BACKGROUND_END_MAX: Duration = Duration::from_secs(5);
 /// Serves until told to stop, then finishes what runs.
 pub(crate) async fn serve(live: Live, telemetry: Telemetry) -> anyhow::Result<()> {
     let config = live.current();
-    let mut signals = Stop::listen()?;
     let listener = Listener::bind(&config.server).await?;
     let address = listener.address()?;
     let state = State::open(&config).await?;
     let demo_key = first_start::prepare(&config, &state).await?;
     let app = App::start(&config, state, telemetry).await?;
+    edge::metrics::listen(
+        &config.server,
+        &app.shared,
+        &app.background,
+        &app.stop_background,
+    )
+    .await?;
     reload::follow(live, &app.shared, &app.background, &app.stop_background)?;
 
+    // Until here a signal ends the process at once: there is nothing to finish.
+    let mut signals = Stop::listen()?;
     banner::print(address, &config, demo_key.as_deref());
     let serving = listener.serve(Arc::clone(&app.workers), app.shared.stop.clone());
     let serving = app.background.spawn(serving);
     signals.next().await;
     app.announce(&config, &mut signals).await;
-    let grace = tokio::select! {
-        _ = serving => config.server.drain_grace,
-        () = signals.next() => {
-            tracing::warn!("a second signal: stopping at once");
-            Duration::ZERO
-        }
+    let deadline = Instant::now() + config.server.drain_grace;
+    let finish = async {
+        let _ = serving.await;
+        app.stop(deadline).await;
     };
-    app.stop(grace).await;
+    tokio::select! {
+        () = finish => {}
+        () = signals.next() => tracing::warn!("a second signal: stopping at once; the journal settles the rest at the next start"),
+    }
     Ok(())
 }
 
@@ -157,7 +168,8 @@ impl App {
         let workers = Workers::start(&Serving {
             shared: Arc::clone(&shared),
             builder: Arc::new(listener::builder(&config.server)),
-            connections: TaskTracker::new(),
+            connections: exchanges.clone(),
+            first_byte_max: config.server.header_read_timeout,
         })?;
         Ok(Self {
             workers: Arc::new(workers),
@@ -182,9 +194,9 @@ impl App {
     }
 
     /// Stops the parts in the order in which they feed each other; the ledger last.
-    async fn stop(self, grace: Duration) {
+    async fn stop(self, deadline: Instant) {
         self.exchanges.close();
-        let finished = tokio::time::timeout(grace, self.exchanges.wait()).await;
+        let finished = tokio::time::timeout_at(deadline, self.exchanges.wait()).await;
         if finished.is_err() {
             tracing::warn!(
                 "requests are still running after the grace period; the journal settles them at the next start"

@@ -11,9 +11,15 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::in_flight::Place;
+use crate::reply::Chunk;
 
 /// What a service of ours can fail with: nothing, every error has become an answer.
 pub(crate) type NoError = Infallible;
+
+/// Makes hyper break the connection off, so that the client sees that something is missing.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream was cut")]
+struct Cut;
 
 /// A response body.
 #[derive(Debug)]
@@ -28,7 +34,7 @@ enum Content {
     /// Bytes, and then nothing.
     Full(Option<Bytes>),
     /// Chunks of a stream.
-    Stream(mpsc::Receiver<Bytes>),
+    Stream(mpsc::Receiver<Chunk>),
     /// A body of the management API's.
     Axum(axum::body::Body),
 }
@@ -41,7 +47,7 @@ impl Body {
     }
 
     /// A body of chunks to come.
-    pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>) -> Self {
+    pub(crate) fn stream(chunks: mpsc::Receiver<Chunk>) -> Self {
         Content::Stream(chunks).into()
     }
 
@@ -75,9 +81,11 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut self.content {
             Content::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Stream(chunks) => chunks
-                .poll_recv(context)
-                .map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Stream(chunks) => chunks.poll_recv(context).map(|chunk| match chunk {
+                Some(Chunk::Data(bytes)) => Some(Ok(Frame::data(bytes))),
+                Some(Chunk::End) => None,
+                None => Some(Err(axum::Error::new(Cut))),
+            }),
             Content::Axum(body) => Pin::new(body).poll_frame(context),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 pub(crate) mod health;
 pub(crate) mod listener;
+pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod request;
 pub(crate) mod response;

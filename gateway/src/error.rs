@@ -104,9 +104,12 @@ pub(crate) enum UpstreamError {
     /// It answered with an error.
     #[error(transparent)]
     Rejected(Box<Rejection>),
-    /// It could not be reached, or the connection broke.
-    #[error("the provider could not be reached or broke off")]
+    /// It could not be reached: it never saw the request.
+    #[error("the provider could not be reached")]
     Unreachable(#[source] anyhow::Error),
+    /// The connection broke after the request was sent: it may have charged.
+    #[error("the connection to the provider broke")]
+    Broken(#[source] anyhow::Error),
     /// It was too slow.
     #[error("the provider did not answer in time ({0})")]
     TimedOut(&'static str),
@@ -114,7 +117,7 @@ pub(crate) enum UpstreamError {
     #[error("the provider's answer could not be understood")]
     Malformed(#[source] anyhow::Error),
     /// Its answer ended before it was complete.
-    #[error("the provider's stream ended before it was complete")]
+    #[error("the provider's answer ended before it was complete")]
     Truncated,
 }
 
@@ -246,6 +249,7 @@ impl Error {
             self,
             Self::MissingKey
                 | Self::BadKey
+                | Self::Unavailable { .. }
                 | Self::BodyTooLarge { .. }
                 | Self::BodyIncomplete
                 | Self::UnknownRoute { .. }
@@ -253,9 +257,13 @@ impl Error {
         )
     }
 
-    /// Whether trying again unchanged is useless until the period ends.
+    /// Whether trying again at once is useless, or would be paid for again: the period's quota is used up,
+    /// or the provider was too slow for an answer that it went on making.
     pub(crate) const fn forbids_retry(&self) -> bool {
-        matches!(self, Self::QuotaExceeded { .. })
+        matches!(
+            self,
+            Self::QuotaExceeded { .. } | Self::Upstream(UpstreamError::TimedOut(_))
+        )
     }
 
     /// The field the error is about.
@@ -270,6 +278,15 @@ impl Error {
 }
 
 impl UpstreamError {
+    /// JSON that is not what it should be; the parser's own words may quote the answer, and are left out.
+    pub(crate) fn malformed(error: &serde_json::Error) -> Self {
+        let (line, column) = (error.line(), error.column());
+        Self::Malformed(anyhow::anyhow!(
+            "{:?} error in JSON at line {line}, column {column}",
+            error.classify()
+        ))
+    }
+
     /// The class. A provider that rejects *our* credential is our fault, never the caller's.
     pub(crate) fn kind(&self) -> Kind {
         match self {
@@ -283,7 +300,7 @@ impl UpstreamError {
                 _ => Kind::UpstreamUnavailable,
             },
             Self::TimedOut(_) => Kind::UpstreamTimeout,
-            Self::Unreachable(_) | Self::Malformed(_) | Self::Truncated => {
+            Self::Unreachable(_) | Self::Broken(_) | Self::Malformed(_) | Self::Truncated => {
                 Kind::UpstreamUnavailable
             }
         }
@@ -308,6 +325,7 @@ impl UpstreamError {
                 _ => "upstream_rejected",
             },
             Self::Unreachable(_) => "upstream_unreachable",
+            Self::Broken(_) => "upstream_broken",
             Self::TimedOut(_) => "upstream_timeout",
             Self::Malformed(_) => "upstream_malformed",
             Self::Truncated => "upstream_truncated",

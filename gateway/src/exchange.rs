@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cache::{Cache, Control};
-use http::Request;
 use metering::journal::Pending;
 use metering::{CacheStatus, Held, Intent, Metering};
 use tokio::sync::mpsc;
@@ -25,13 +24,16 @@ use crate::measure::Measure;
 use crate::meter::{self, End};
 use crate::pipeline::{Settings, unbookable};
 use crate::prompt::Prompt;
-use crate::reply::{CHUNKS_BEHIND_MAX, Content, Origin, Reply};
-use crate::upstream::{self, Piece, Source, Upstream};
+use crate::reply::{CHUNKS_BEHIND_MAX, Chunk, Content, Origin, Reply};
+use crate::upstream::{self, Piece, Prepared, Source, Upstream};
 use crate::wire::openai;
 use crate::writer::{self, Writer};
 
 /// A client that has not taken a byte for so long is taken to be gone: its stream holds memory and a connection.
 const CLIENT_STALL_MAX: Duration = Duration::from_mins(1);
+
+/// How long the little that follows the end of an answer is waited for, so that the connection can be used again.
+const TAIL_MAX: Duration = Duration::from_secs(1);
 
 /// Everything one attempt starts with.
 #[derive(Debug)]
@@ -44,8 +46,8 @@ pub(crate) struct Exchange {
     pub(crate) held: Held,
     /// Its place under the limits.
     pub(crate) admission: Admission,
-    /// The request; none for the demo.
-    pub(crate) request: Option<Request<Bytes>>,
+    /// The request.
+    pub(crate) request: Prepared,
     /// What the cache had to do with it.
     pub(crate) cache: CacheStatus,
     /// Where the answer is stored, if it may be.
@@ -155,6 +157,7 @@ impl Attempt {
     async fn forward(self, pending: Pending, mut source: Source, mut client: Client) {
         let mut measure = Measure::default();
         let mut writer = Writer::for_upstream(&self.prompt);
+        let mut tail = None;
         let ended = self
             .pump(&mut source, &mut measure, &mut writer, &mut client)
             .await;
@@ -164,20 +167,23 @@ impl Attempt {
             Ok(()) => End::Complete,
         };
         let booked = self.settle(pending, &measure, end).await;
-        match (ended, booked) {
+        let last = match (ended, booked) {
             (Err(error), _) => {
                 log_failure(&self.prompt, &error);
-                client.send(openai::error::event(&error.into())).await;
+                openai::error::event(&error.into())
             }
-            (Ok(()), Err(error)) => client.send(openai::error::event(&error)).await,
+            (Ok(()), Err(error)) => openai::error::event(&error),
             (Ok(()), Ok(())) => {
                 // Before the end goes out, so that whoever has the answer finds it again.
                 self.store(measure);
-                client.send(writer.finish()).await;
+                tail = Some(source);
+                writer.finish()
             }
+        };
+        client.end(last).await;
+        if let Some(source) = tail {
+            let _ = tokio::time::timeout(TAIL_MAX, source.finish()).await;
         }
-        drop(client);
-        source.finish().await;
     }
 
     /// Passes on what comes and measures it, up to the provider's end.
@@ -190,16 +196,19 @@ impl Attempt {
     ) -> Result<(), UpstreamError> {
         let mut piece = Piece::default();
         let mut out = BytesMut::new();
-        while !client.is_gone() {
-            if !source.next(&mut piece).await? {
-                return Ok(());
-            }
+        loop {
+            let more = tokio::select! {
+                more = source.next(&mut piece) => more,
+                () = client.gone() => break,
+            };
+            // What came before an error counts too.
             measure.observe(&piece.events);
             writer.write(&piece, &mut out);
             if !out.is_empty() {
                 client.send(out.split().freeze()).await;
             }
-            if piece.is_terminal() {
+            if !more? || piece.is_terminal() {
+                measure.end();
                 return Ok(());
             }
         }
@@ -216,10 +225,13 @@ impl Attempt {
         };
         let read_on = async {
             let mut piece = Piece::default();
-            while matches!(source.next(&mut piece).await, Ok(true)) {
+            loop {
+                let more = source.next(&mut piece).await;
                 measure.observe(&piece.events);
-                if piece.is_terminal() {
-                    return;
+                match more {
+                    Ok(true) if !piece.is_terminal() => {}
+                    Ok(_) => return measure.end(),
+                    Err(_) => return,
                 }
             }
         };
@@ -273,12 +285,22 @@ impl Attempt {
 
 /// The client's end of a stream.
 struct Client {
-    channel: Option<mpsc::Sender<Bytes>>,
+    channel: Option<mpsc::Sender<Chunk>>,
 }
 
 impl Client {
-    /// Sends a chunk; a client that takes none for too long is given up.
-    async fn send(&mut self, chunk: Bytes) {
+    /// Sends a chunk; a client that takes none for too long is given up, and its stream is cut, not ended.
+    async fn send(&mut self, bytes: Bytes) {
+        self.put(Chunk::Data(bytes)).await;
+    }
+
+    /// Sends the last chunk, and that it is the last.
+    async fn end(&mut self, last: Bytes) {
+        self.put(Chunk::Data(last)).await;
+        self.put(Chunk::End).await;
+    }
+
+    async fn put(&mut self, chunk: Chunk) {
         let Some(channel) = &self.channel else {
             return;
         };
@@ -291,6 +313,13 @@ impl Client {
         };
         if !sent {
             self.channel = None;
+        }
+    }
+
+    /// Waits until the client goes away.
+    async fn gone(&self) {
+        if let Some(channel) = &self.channel {
+            channel.closed().await;
         }
     }
 

@@ -16,6 +16,8 @@ const BYTES_PER_TOKEN: u64 = 4;
 pub(crate) struct Measure {
     assembly: Assembly,
     first_at: Option<Instant>,
+    /// Whether the provider said everything it had to say: usage told before that is only part of it.
+    complete: bool,
 }
 
 impl Measure {
@@ -24,6 +26,7 @@ impl Measure {
         Self {
             assembly: Assembly::from(answer),
             first_at: Some(Instant::now()),
+            complete: true,
         }
     }
 
@@ -35,6 +38,11 @@ impl Measure {
         for event in events {
             self.assembly.add(event);
         }
+    }
+
+    /// The provider came to its end.
+    pub(crate) const fn end(&mut self) {
+        self.complete = true;
     }
 
     /// The answer so far.
@@ -52,14 +60,24 @@ impl Measure {
         self.first_at
     }
 
-    /// What was used: as the provider said, or else estimated from the text that went in and came out.
+    /// What was used: as the provider said at its end, or else estimated from the text that went in and came out.
     ///
-    /// Reported zeros are zeros. A report that contradicts itself keeps its totals and is marked as an estimate.
+    /// Reported zeros are zeros. A report that contradicts itself keeps its totals and is marked as an estimate;
+    /// one that was not the last is raised to what was seen, and marked too.
     pub(crate) fn usage(&self, prompt: &Prompt) -> (Usage, UsageSource) {
         match self.answer().usage {
-            Some(usage) if usage.is_consistent() => (usage, UsageSource::Provider),
-            Some(usage) => (totals_of(usage), UsageSource::Estimated),
+            Some(usage) if !usage.is_consistent() => (totals_of(usage), UsageSource::Estimated),
+            Some(usage) if self.complete => (usage, UsageSource::Provider),
+            Some(partial) => (self.raised(partial, prompt), UsageSource::Estimated),
             None => (self.estimate(prompt), UsageSource::Estimated),
+        }
+    }
+
+    fn raised(&self, partial: Usage, prompt: &Prompt) -> Usage {
+        let seen = self.estimate(prompt);
+        Usage {
+            output_tokens: partial.output_tokens.max(seen.output_tokens),
+            ..partial
         }
     }
 

@@ -81,9 +81,10 @@ pub(crate) fn failed(prompt: &Prompt, error: &UpstreamError, clock: &dyn Clock) 
         UpstreamError::Rejected(_) | UpstreamError::Unreachable(_) => {
             (Usage::default(), UsageSource::Provider)
         }
-        UpstreamError::TimedOut(_) | UpstreamError::Malformed(_) | UpstreamError::Truncated => {
-            (measure::input_estimate(prompt), UsageSource::Estimated)
-        }
+        UpstreamError::Broken(_)
+        | UpstreamError::TimedOut(_)
+        | UpstreamError::Malformed(_)
+        | UpstreamError::Truncated => (measure::input_estimate(prompt), UsageSource::Estimated),
     };
     Settlement {
         usage,

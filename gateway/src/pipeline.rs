@@ -20,7 +20,7 @@ use types::{Caller, Clock, Id, Permission};
 
 use crate::error::Error;
 use crate::exchange::{self, Exchange};
-use crate::finish::{Finish, Presence};
+use crate::finish::{Finish, Leftovers, Presence};
 use crate::in_flight::InFlight;
 use crate::limit::{Admission, Limits};
 use crate::prompt::Prompt;
@@ -95,7 +95,11 @@ impl Pipeline {
             return self.replay(&settings, admitted, &hit, price.as_deref());
         }
         let (reserved, estimate) = self.reserve(&settings, &admitted.prompt).await?;
-        let cap = reserved.lease_id().map(|_| estimate.output_tokens_max);
+        let cap = reserved.lease_id().and(
+            admitted
+                .prompt
+                .missing_cap(settings.config.models.default_output_tokens_max),
+        );
         let request = upstream::prepare(&admitted.prompt, cap)?;
         let exchange = Exchange {
             intent: meter::intent(
@@ -203,11 +207,7 @@ impl Pipeline {
         prompt: &Prompt,
     ) -> Result<(metering::Reservation, Estimate), Error> {
         let default = settings.config.models.default_output_tokens_max;
-        let estimate = prompt.estimate(default.into());
-        let estimate = Estimate {
-            input_tokens_max: estimate.input_tokens_max,
-            output_tokens_max: estimate.output_tokens_max,
-        };
+        let estimate = prompt.estimate(default);
         let reservation = self
             .metering
             .quota()
@@ -227,7 +227,14 @@ impl Pipeline {
             tasks: self.tasks.clone(),
             client: presence.clone(),
         };
-        Finish::new(self.tasks.clone(), presence, exchange::run(parts, exchange)).await
+        let limits = &exchange.settings.config.metering;
+        let leftovers = Leftovers {
+            tasks: self.tasks.clone(),
+            running: Arc::clone(&self.drains),
+            at_once_max: limits.drains_max,
+            timeout: limits.drain_timeout,
+        };
+        Finish::new(leftovers, presence, exchange::run(parts, exchange)).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use metering::Estimate;
 use types::call::{Call, Dialect, Part};
 use types::id::Request;
 use types::{Caller, Id};
@@ -27,34 +28,28 @@ pub(crate) struct Prompt {
     pub(crate) deployment: Arc<Deployment>,
 }
 
-/// An upper limit of what a prompt may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Estimate {
-    /// Input tokens at most.
-    pub(crate) input_tokens_max: u64,
-    /// Output tokens at most.
-    pub(crate) output_tokens_max: u64,
-}
-
 /// Tokens a provider adds around one message at most: role marks and separators. OpenAI documents 3 to 4.
 const MESSAGE_TOKENS_MAX: u64 = 16;
 /// Tokens of one image at most. Large images are tiled; the dearest published case stays below this.
 const IMAGE_TOKENS_MAX: u64 = 16_384;
-/// Tokens of one second of sound are about 32; a byte of compressed sound is never worth a whole token.
-const AUDIO_BYTES_PER_TOKEN: u64 = 1;
-
 impl Prompt {
-    /// Estimates from above: a token is never less than a byte of text.
-    pub(crate) fn estimate(&self, output_tokens_default: u64) -> Estimate {
+    /// Estimates from above: a token is never less than a byte of the body, media apart, whose bytes say little.
+    pub(crate) fn estimate(&self, output_tokens_default: u32) -> Estimate {
         let parameters = &self.call.parameters;
         let answers = parameters.n.unwrap_or(1);
         let per_answer = parameters
             .output_tokens_max
-            .unwrap_or(output_tokens_default);
+            .unwrap_or(output_tokens_default.into());
         Estimate {
             input_tokens_max: self.input_tokens_max(),
             output_tokens_max: per_answer.saturating_mul(answers),
         }
+    }
+
+    /// The limit of one answer that has to be sent along, because the caller set none.
+    pub(crate) fn missing_cap(&self, output_tokens_default: u32) -> Option<u64> {
+        let is_missing = self.call.parameters.output_tokens_max.is_none();
+        is_missing.then_some(output_tokens_default.into())
     }
 
     fn input_tokens_max(&self) -> u64 {
@@ -63,29 +58,18 @@ impl Prompt {
             .messages
             .iter()
             .flat_map(|message| &message.content);
-        let parts: u64 = parts.map(part_tokens_max).sum();
-        let calls = self
-            .call
-            .messages
-            .iter()
-            .flat_map(|message| &message.tool_calls);
-        let calls: u64 = calls
-            .map(|call| length(&call.arguments) + length(&call.name))
-            .sum();
-        let messages = count(self.call.messages.len()) * MESSAGE_TOKENS_MAX;
-        parts + calls + messages + self.definitions_bytes()
-    }
-
-    /// Tools, schemas and unknown parameters: they are few, and in the body byte for byte.
-    fn definitions_bytes(&self) -> u64 {
-        let parameters = &self.call.parameters;
-        if parameters.tools.is_empty()
-            && parameters.response_format.is_none()
-            && parameters.extra.is_empty()
-        {
-            return 0;
+        let (mut media_bytes, mut media_tokens) = (0, 0);
+        for part in parts {
+            match part {
+                Part::Image { url, .. } => {
+                    media_bytes += count(url.len());
+                    media_tokens += IMAGE_TOKENS_MAX;
+                }
+                Part::Text(_) | Part::Audio { .. } | Part::Other(_) => {}
+            }
         }
-        count(self.call.body.len())
+        let messages = count(self.call.messages.len()) * MESSAGE_TOKENS_MAX;
+        count(self.call.body.len()).saturating_sub(media_bytes) + media_tokens + messages
     }
 
     /// Whether the provider speaks the client's dialect, so that bytes can pass through.
@@ -118,19 +102,6 @@ const fn role_word(role: types::call::Role) -> &'static str {
         types::call::Role::Assistant => "assistant",
         types::call::Role::Tool => "tool",
     }
-}
-
-fn part_tokens_max(part: &Part) -> u64 {
-    match part {
-        Part::Text(text) => length(text),
-        Part::Image { .. } => IMAGE_TOKENS_MAX,
-        Part::Audio { data, .. } => length(data) / AUDIO_BYTES_PER_TOKEN,
-        Part::Other(value) => count(value.to_string().len()),
-    }
-}
-
-fn length(text: &str) -> u64 {
-    count(text.len())
 }
 
 fn count(n: usize) -> u64 {

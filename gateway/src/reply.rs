@@ -48,13 +48,22 @@ pub(crate) enum Origin {
     },
 }
 
+/// A piece of a stream.
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// Bytes.
+    Data(Bytes),
+    /// There is nothing more. A stream that stops without it was cut, and must not look as if it were complete.
+    End,
+}
+
 /// What to send.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// One body.
     Whole(Bytes),
     /// Events, as they come; the channel closes at the end.
-    Stream(mpsc::Receiver<Bytes>),
+    Stream(mpsc::Receiver<Chunk>),
     /// Events, all there already.
     Replayed(Bytes),
 }

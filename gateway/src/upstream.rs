@@ -48,27 +48,36 @@ pub(crate) struct Piece {
     pub(crate) raw: Vec<(Bytes, Pass)>,
 }
 
-/// The request for a prompt, written before anything is booked, so that a mistake of the caller's is no attempt.
-pub(crate) fn prepare(
-    prompt: &Prompt,
-    output_tokens_max: Option<u64>,
-) -> Result<Option<Request<Bytes>>, Error> {
+/// What is sent to the deployment.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// A request.
+    Http(Box<Request<Bytes>>),
+    /// Nothing: the demo is asked in this process.
+    Demo,
+}
+
+/// Writes the request for a prompt before anything is booked, so that a mistake of the caller's is no attempt.
+pub(crate) fn prepare(prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Prepared, Error> {
     match &prompt.deployment.provider.transport {
-        Transport::Http { protocol, .. } => protocol.request(prompt, output_tokens_max).map(Some),
-        Transport::Demo => Ok(None),
+        Transport::Http { protocol, .. } => {
+            let request = protocol.request(prompt, output_tokens_max)?;
+            Ok(Prepared::Http(Box::new(request)))
+        }
+        Transport::Demo => Ok(Prepared::Demo),
     }
 }
 
-/// Sends a prepared request and waits until the answer begins.
-pub(crate) async fn send(
-    prompt: &Prompt,
-    request: Option<Request<Bytes>>,
-) -> Result<Upstream, UpstreamError> {
-    match (&prompt.deployment.provider.transport, request) {
-        (Transport::Http { protocol, client }, Some(request)) => {
-            send_http(prompt, protocol.as_ref(), client, request).await
+/// Sends what was prepared and waits until the answer begins.
+pub(crate) async fn send(prompt: &Prompt, prepared: Prepared) -> Result<Upstream, UpstreamError> {
+    match (&prompt.deployment.provider.transport, prepared) {
+        (Transport::Http { protocol, client }, Prepared::Http(request)) => {
+            send_http(prompt, protocol.as_ref(), client, *request).await
         }
-        _ => Ok(send_demo(prompt)),
+        (Transport::Demo, Prepared::Demo) => Ok(send_demo(prompt)),
+        (Transport::Http { .. }, Prepared::Demo) | (Transport::Demo, Prepared::Http(_)) => Err(
+            UpstreamError::Unreachable(anyhow::anyhow!("prepared for another deployment")),
+        ),
     }
 }
 
@@ -78,7 +87,9 @@ async fn send_http(
     client: &Client,
     request: Request<Bytes>,
 ) -> Result<Upstream, UpstreamError> {
-    let response = client.send(request).await?;
+    let response = client
+        .send(request, prompt.call.delivery.is_stream())
+        .await?;
     if response.status != StatusCode::OK {
         let body = response.body.collect_error().await;
         let rejection = protocol.rejection(response.status, &response.headers, body);
@@ -125,6 +136,8 @@ fn by_word(event: Event) -> Vec<Event> {
 
 impl Source {
     /// Reads what has come into the piece; `false` at the complete end of the answer.
+    ///
+    /// After an error the piece holds what came before it. May be dropped while it waits: nothing that came is lost.
     pub(crate) async fn next(&mut self, piece: &mut Piece) -> Result<bool, UpstreamError> {
         piece.events.clear();
         piece.raw.clear();
@@ -135,14 +148,14 @@ impl Source {
                 decoder,
             } => next_http(body, parser, decoder.as_mut(), piece).await,
             Self::Demo(events) => {
-                let Some(event) = events.pop_front() else {
-                    return Ok(false);
-                };
-                if matches!(event, Event::Delta { .. }) {
+                // First the pause, then the event: whoever stops waiting in between loses nothing.
+                if matches!(events.front(), Some(Event::Delta { .. })) {
                     tokio::time::sleep(demo::WORD_PAUSE).await;
                 }
-                piece.events.push(event);
-                Ok(true)
+                let event = events.pop_front();
+                let more = event.is_some();
+                piece.events.extend(event);
+                Ok(more)
             }
         }
     }

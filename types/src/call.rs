@@ -171,6 +171,9 @@ pub enum ResponseFormat {
     JsonSchema {
         /// The schema's name.
         name: Option<String>,
+        /// What it is for, which the model is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
         /// The schema.
         schema: Value,
         /// Whether it is enforced.

@@ -53,6 +53,8 @@ pub enum Finish {
     ToolCalls,
     /// The provider's filter stepped in.
     ContentFilter,
+    /// Something else went wrong, which the dialects have no word for; such an answer is never given again.
+    Other,
 }
 
 /// One step of an answer being made.

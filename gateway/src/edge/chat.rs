@@ -21,8 +21,6 @@ pub(crate) async fn create_chat_completion(
         .auth
         .authenticate(presented_key(&head.headers)?)
         .await?;
-    let control = cache::Control::from_headers(&head.headers)
-        .map_err(|error| Error::invalid(error.to_string(), None))?;
     let bytes_max = shared
         .pipeline
         .settings
@@ -31,6 +29,8 @@ pub(crate) async fn create_chat_completion(
         .server
         .request_body_bytes_max;
     let body = read_body(body, bytes_max).await?;
+    let control = cache::Control::from_headers(&head.headers)
+        .map_err(|error| Error::invalid(error.to_string(), None))?;
     let call = openai::request::decode(&body)?;
     shared.pipeline.answer(id, caller, call, control).await
 }

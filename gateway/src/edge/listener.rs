@@ -19,6 +19,10 @@ use super::workers::{Accepted, Workers};
 /// How long to wait when the system has no file handle for another connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// How often a silent HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// A bound listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -68,7 +72,7 @@ impl Listener {
         drop(self.socket);
         let drained = tokio::time::timeout(self.drain_grace, graceful.shutdown()).await;
         if drained.is_err() {
-            tracing::warn!("the grace period is over; open connections are cut");
+            tracing::warn!("the grace period is over; open connections will be cut");
         }
     }
 
@@ -94,6 +98,8 @@ pub(crate) fn builder(server: &Server) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
         .max_header_list_size(server.request_header_bytes_max)
         .max_concurrent_streams(server.http2_streams_max)
         .initial_stream_window_size(server.http2_stream_window_bytes)

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use percent_encoding::percent_decode_str;
 use types::Permission;
 
 use super::request::presented_key;
@@ -28,6 +29,8 @@ pub(crate) async fn find_model(
     id: &str,
 ) -> Result<Bytes, Error> {
     authorize(shared, headers).await?;
+    // SDKs encode the slash of `provider/model`.
+    let id = &*percent_decode_str(id).decode_utf8_lossy();
     let settings = shared.pipeline.settings.load();
     let deployment = settings.routes.resolve(id, shared.pipeline.clock.now())?;
     let model = Model::new(id, &deployment.provider.name, shared.started_at.timestamp());

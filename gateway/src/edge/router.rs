@@ -37,7 +37,27 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, NoError> {
+    let path = request.uri().path().to_owned();
+    let route = Route::of(&path);
+    // Those who ask after our health are answered however much there is to do.
+    let answer = match route {
+        Route::Live => health::live(),
+        Route::Ready => health::ready(&shared),
+        Route::Metrics => health::metrics(&shared),
+        _ => limited(shared, peer, route, request).await,
+    };
+    Ok(answer)
+}
+
+/// Answers what counts as a request being answered, if there is a place for it.
+async fn limited(
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    route: Route<'_>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let id = Id::new(shared.pipeline.clock.as_ref());
+    let started = Instant::now();
     let max = shared
         .pipeline
         .settings
@@ -49,20 +69,15 @@ pub(crate) async fn serve(
         let error = Error::Unavailable {
             reason: "too many requests are being answered",
         };
-        return Ok(response::from_error(&error, id));
+        telemetry::count_request(route.as_str(), Err(&error), started.elapsed());
+        return refuse(&error, id, !request.body().is_end_stream());
     };
-    let started = Instant::now();
-    let path = request.uri().path().to_owned();
-    let route = Route::of(&path);
     let mut answer = match route {
-        Route::Live => health::live(),
-        Route::Ready => health::ready(&shared),
-        Route::Metrics => health::metrics(&shared),
         Route::Management => management(&shared, peer, request).await,
         _ => ai(&shared, id, route, request, started).await,
     };
     answer.body_mut().hold(place);
-    Ok(answer)
+    answer
 }
 
 async fn ai(

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::service::service_fn;
@@ -48,8 +49,10 @@ pub(crate) struct Serving {
     pub(crate) shared: Arc<Shared>,
     /// The protocol.
     pub(crate) builder: Arc<auto::Builder<TokioExecutor>>,
-    /// Counts connections.
+    /// Where connections run.
     pub(crate) connections: TaskTracker,
+    /// How long a new connection may be silent.
+    pub(crate) first_byte_max: Duration,
 }
 
 /// The running threads.
@@ -141,11 +144,17 @@ fn begin(serving: &Serving, accepted: Accepted) {
     };
     let shared = Arc::clone(&serving.shared);
     let service = service_fn(move |request| router::serve(Arc::clone(&shared), peer, request));
-    let connection = serving
-        .builder
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = watcher.watch(connection.into_owned());
+    let (builder, first_byte_max) = (Arc::clone(&serving.builder), serving.first_byte_max);
     serving.connections.spawn(async move {
+        // The protocol is told by the first bytes; who never sends any keeps no place.
+        if tokio::time::timeout(first_byte_max, stream.readable())
+            .await
+            .is_err()
+        {
+            return;
+        }
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = watcher.watch(connection.into_owned());
         // A connection that breaks is the client's business; what was asked on it is booked all the same.
         let _ = connection.await;
         drop(place);

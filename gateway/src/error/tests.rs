@@ -38,6 +38,7 @@ fn all() -> Vec<Error> {
         Error::internal(cause()),
         rejected(StatusCode::UNAUTHORIZED),
         UpstreamError::Unreachable(cause()).into(),
+        UpstreamError::Broken(cause()).into(),
         UpstreamError::TimedOut("a limit").into(),
         UpstreamError::Malformed(cause()).into(),
         UpstreamError::Truncated.into(),

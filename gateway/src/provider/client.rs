@@ -70,8 +70,12 @@ impl Client {
         }
     }
 
-    /// Sends a request and waits for the head of the answer.
-    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response, UpstreamError> {
+    /// Sends a request and waits for the head of the answer; that of a whole answer comes when it is complete.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        is_stream: bool,
+    ) -> Result<Response, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         let https = self
             .https
@@ -80,9 +84,20 @@ impl Client {
         let https =
             https.ok_or_else(|| UpstreamError::Unreachable(anyhow!("there is no client")))?;
         let request = https.request(request.map(Full::new));
-        let answer = timeout(self.first_byte_timeout, request).await;
+        let patience = if is_stream {
+            self.first_byte_timeout
+        } else {
+            self.total_timeout
+        };
+        let answer = timeout(patience, request).await;
         let answer = answer.map_err(|_| UpstreamError::TimedOut("first byte"))?;
-        let answer = answer.map_err(|error| UpstreamError::Unreachable(error.into()))?;
+        let answer = answer.map_err(|error| {
+            if error.is_connect() {
+                UpstreamError::Unreachable(error.into())
+            } else {
+                UpstreamError::Broken(error.into())
+            }
+        })?;
         let (head, incoming) = answer.into_parts();
         Ok(Response {
             status: head.status,
@@ -126,7 +141,7 @@ impl Body {
             let Some(frame) = frame else {
                 return Ok(None);
             };
-            let frame = frame.map_err(|error| UpstreamError::Unreachable(error.into()))?;
+            let frame = frame.map_err(|error| UpstreamError::Broken(error.into()))?;
             if let Ok(data) = frame.into_data() {
                 self.bytes_left = self
                     .bytes_left

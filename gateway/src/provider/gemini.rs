@@ -90,9 +90,12 @@ impl Provider for Gemini {
         let mut assembly = Assembly::default();
         let events = reader
             .read(body)
-            .map_err(|error| UpstreamError::Malformed(error.into()))?;
+            .map_err(|error| UpstreamError::malformed(&error))?;
         for event in &events {
             assembly.add(event);
+        }
+        if !reader.is_finished() {
+            return Err(UpstreamError::Truncated);
         }
         Ok(assembly.into_answer())
     }
@@ -123,7 +126,7 @@ impl Decoder for Stream {
         let events = self
             .reader
             .read(data)
-            .map_err(|error| UpstreamError::Malformed(error.into()))?;
+            .map_err(|error| UpstreamError::malformed(&error))?;
         Ok(Decoded {
             events,
             pass: Pass::Forward,

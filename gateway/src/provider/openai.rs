@@ -95,7 +95,8 @@ impl Provider for Openai {
     }
 
     fn answer(&self, body: &[u8]) -> Result<Answer, UpstreamError> {
-        completion::decode(body).map_err(|error| UpstreamError::Malformed(error.into()))
+        let decoded = completion::decode(body).map_err(|error| UpstreamError::malformed(&error))?;
+        decoded.map_err(|error| told_late(&error))
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
@@ -127,16 +128,9 @@ impl Decoder for Stream {
                 pass: Pass::Terminal,
             });
         }
-        let decoded =
-            chunk::decode(data).map_err(|error| UpstreamError::Malformed(error.into()))?;
+        let decoded = chunk::decode(data).map_err(|error| UpstreamError::malformed(&error))?;
         if let Some(error) = decoded.error {
-            let value = serde_json::json!({ "error": error });
-            return Err(UpstreamError::Rejected(Box::new(rejection(
-                StatusCode::BAD_GATEWAY,
-                &value,
-                None,
-                None,
-            ))));
+            return Err(told_late(&error));
         }
         Ok(Decoded {
             pass: if decoded.is_usage_only {
@@ -151,6 +145,17 @@ impl Decoder for Stream {
     fn is_complete(&self) -> bool {
         self.done
     }
+}
+
+/// An error that came with status 200.
+fn told_late(error: &Value) -> UpstreamError {
+    let value = serde_json::json!({ "error": error });
+    UpstreamError::Rejected(Box::new(rejection(
+        StatusCode::BAD_GATEWAY,
+        &value,
+        None,
+        None,
+    )))
 }
 
 /// The client's stream options, with usage asked for: without it a stream would be billed as nothing.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
@@ -66,6 +66,9 @@ impl Serialize for Fields<'_> {
     }
 }
 
+/// Fields in one object at most: requests have dozens, and each is looked for among those before it.
+pub(crate) const FIELDS_MAX: usize = 256;
+
 struct ObjectVisitor;
 
 impl<'de> Visitor<'de> for ObjectVisitor {
@@ -78,6 +81,11 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut fields = Fields::default();
         while let Some(name) = map.next_key::<Name<'de>>()? {
+            if fields.fields.len() >= FIELDS_MAX {
+                return Err(M::Error::custom(format_args!(
+                    "more than {FIELDS_MAX} fields"
+                )));
+            }
             fields.put(name.0, Cow::Borrowed(map.next_value::<&'de RawValue>()?));
         }
         Ok(fields)

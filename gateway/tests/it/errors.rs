@@ -219,7 +219,7 @@ async fn a_stream_that_breaks_off_ends_in_an_error_and_is_booked_once_with_what_
             "what came was not passed on: {events:#?}"
         );
         let error = serde_json::from_str(error).unwrap();
-        is_error(model, &error, "upstream_unreachable");
+        is_error(model, &error, "upstream_broken");
     }
     let calls = stack.calls();
     let rows = stack.ledger.booked(2).await;
@@ -228,11 +228,11 @@ async fn a_stream_that_breaks_off_ends_in_an_error_and_is_booked_once_with_what_
         assert_eq!(row.tokens.input, Tokens::from(call).input);
         assert!(row.tokens.output > 0, "{row:?}");
     }
-    // Gemini tells the usage with every event, OpenAI only at the end.
-    assert_eq!(rows[0].tokens, Tokens::from(&calls[0]));
+    // Gemini tells the usage with every event, OpenAI only at the end; neither came to its last word.
+    assert!(rows[0].tokens.output >= Tokens::from(&calls[0]).output);
     assert_eq!(
         (&*rows[0].source, &*rows[1].source),
-        ("provider", "estimated")
+        ("estimated", "estimated")
     );
     stack.ledger.balanced().await;
 

@@ -3,6 +3,8 @@
 //! Schemas go into `parametersJsonSchema` and `responseJsonSchema`, which take real JSON Schema;
 //! the older fields refuse a request for every keyword they do not know.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use types::call::{Call, Message, Parameters, Part, ResponseFormat, Role, ToolCall, ToolChoice};
@@ -49,13 +51,16 @@ fn system_instruction(messages: &[Message]) -> Option<Value> {
 /// The conversation. Neighbours of the same role are merged: results of parallel calls must be one content.
 fn contents(messages: &[Message]) -> Result<Value, Error> {
     let mut contents: Vec<(&str, Vec<Value>)> = Vec::new();
-    for (position, message) in messages.iter().enumerate() {
+    let mut names = HashMap::new();
+    for message in messages {
         let role = match message.role {
             Role::System => continue,
             Role::User | Role::Tool => "user",
             Role::Assistant => "model",
         };
-        let parts = message_parts(message, messages.get(..position).unwrap_or_default())?;
+        let parts = message_parts(message, &names)?;
+        let calls = message.tool_calls.iter();
+        names.extend(calls.map(|call| (call.id.as_str(), call.name.as_str())));
         match contents.last_mut() {
             Some((last, merged)) if *last == role => merged.extend(parts),
             _ if parts.is_empty() => {}
@@ -72,9 +77,9 @@ fn contents(messages: &[Message]) -> Result<Value, Error> {
     Ok(contents.collect())
 }
 
-fn message_parts(message: &Message, before: &[Message]) -> Result<Vec<Value>, Error> {
+fn message_parts(message: &Message, names: &HashMap<&str, &str>) -> Result<Vec<Value>, Error> {
     if message.role == Role::Tool {
-        return Ok(vec![function_response(message, before)]);
+        return Ok(vec![function_response(message, names)]);
     }
     let mut parts = Vec::with_capacity(message.content.len());
     for part in &message.content {
@@ -92,11 +97,13 @@ fn content_part(part: &Part) -> Result<Option<Value>, Error> {
         Part::Audio { data, format } => {
             Some(json!({ "inlineData": { "mimeType": format!("audio/{format}"), "data": data } }))
         }
+        // A field of the message that only its own dialect knows; it is left out, as unknown fields are.
+        Part::Other(value) if value.get("type").is_none() => None,
         Part::Other(value) => {
             let kind = value
                 .get("type")
                 .and_then(Value::as_str)
-                .unwrap_or("unknown field");
+                .unwrap_or("unknown");
             let text = format!(
                 "the provider of this model cannot take a message part of the kind '{kind}'"
             );
@@ -135,13 +142,9 @@ fn function_call(call: &ToolCall) -> Value {
 }
 
 /// A tool's result: named after the call it answers, and always an object.
-fn function_response(message: &Message, before: &[Message]) -> Value {
+fn function_response(message: &Message, names: &HashMap<&str, &str>) -> Value {
     let id = message.tool_call_id.as_deref().unwrap_or_default();
-    let calls = before.iter().rev().flat_map(|message| &message.tool_calls);
-    let name = calls
-        .into_iter()
-        .find(|call| call.id == id)
-        .map(|call| call.name.as_str());
+    let name = names.get(id).copied();
     let name = name.or(message.name.as_deref()).unwrap_or(id);
     let text = message.joined_text();
     let response = match serde_json::from_str(&text) {

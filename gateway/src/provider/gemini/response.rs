@@ -202,7 +202,8 @@ fn finish_from(reason: &str, calls_tools: bool) -> Finish {
         | "MODEL_ARMOR" => Finish::ContentFilter,
         reason if reason.starts_with("IMAGE_") => Finish::ContentFilter,
         _ if calls_tools => Finish::ToolCalls,
-        _ => Finish::Stop,
+        "STOP" => Finish::Stop,
+        _ => Finish::Other,
     }
 }
 

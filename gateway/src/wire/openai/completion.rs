@@ -20,6 +20,8 @@ struct Incoming {
     usage: Option<WireUsage>,
     #[serde(default)]
     service_tier: Option<String>,
+    #[serde(default)]
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -33,43 +35,66 @@ struct IncomingChoice {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IncomingMessage {
-    content: Option<String>,
+    content: Option<Content>,
     reasoning_content: Option<String>,
     refusal: Option<String>,
     tool_calls: Option<Vec<IncomingToolCall>>,
 }
 
+/// Text, or the parts that some compatible servers answer with.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Value>),
+}
+
+impl Content {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => {
+                let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
+                texts.collect()
+            }
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct IncomingToolCall {
     #[serde(default)]
-    id: String,
+    id: Option<String>,
     #[serde(default)]
-    function: IncomingFunction,
+    function: Option<IncomingFunction>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IncomingFunction {
-    name: String,
-    arguments: String,
+    name: Option<String>,
+    arguments: Option<String>,
 }
 
-/// Reads a provider's completion.
-pub(crate) fn decode(body: &[u8]) -> Result<Answer, serde_json::Error> {
+/// Reads a provider's completion, or the error that some send with status 200.
+pub(crate) fn decode(body: &[u8]) -> Result<Result<Answer, Value>, serde_json::Error> {
     let incoming: Incoming = serde_json::from_slice(body)?;
-    Ok(Answer {
+    if let (Some(error), true) = (incoming.error, incoming.choices.is_empty()) {
+        return Ok(Err(error));
+    }
+    Ok(Ok(Answer {
         model: incoming.model,
         choices: incoming.choices.into_iter().map(Choice::from).collect(),
         usage: incoming.usage.map(Into::into),
         service_tier: incoming.service_tier,
-    })
+    }))
 }
 
 impl From<IncomingChoice> for Choice {
     fn from(choice: IncomingChoice) -> Self {
         let calls = choice.message.tool_calls.unwrap_or_default().into_iter();
         Self {
-            text: choice.message.content,
+            text: choice.message.content.map(Content::into_text),
             reasoning: choice.message.reasoning_content,
             refusal: choice.message.refusal,
             tool_calls: calls.map(ToolCall::from).collect(),
@@ -80,29 +105,31 @@ impl From<IncomingChoice> for Choice {
 
 impl From<IncomingToolCall> for ToolCall {
     fn from(call: IncomingToolCall) -> Self {
+        let function = call.function.unwrap_or_default();
         Self {
-            id: call.id,
-            name: call.function.name,
-            arguments: call.function.arguments,
+            id: call.id.unwrap_or_default(),
+            name: function.name.unwrap_or_default(),
+            arguments: function.arguments.unwrap_or_default(),
             signature: None,
         }
     }
 }
 
-/// OpenAI's `finish_reason`; one we do not know means that the model was done.
+/// OpenAI's `finish_reason`, and what compatible servers make of it.
 pub(super) fn finish_from(reason: &str) -> Finish {
     match reason {
         "length" => Finish::Length,
         "tool_calls" | "function_call" => Finish::ToolCalls,
         "content_filter" => Finish::ContentFilter,
-        _ => Finish::Stop,
+        "stop" => Finish::Stop,
+        _ => Finish::Other,
     }
 }
 
 /// OpenAI's word for a [`Finish`].
 pub(super) const fn finish_word(finish: Finish) -> &'static str {
     match finish {
-        Finish::Stop => "stop",
+        Finish::Stop | Finish::Other => "stop",
         Finish::Length => "length",
         Finish::ToolCalls => "tool_calls",
         Finish::ContentFilter => "content_filter",
@@ -212,13 +239,14 @@ mod tests {
             service_tier: Some("priority".to_owned()),
         };
         let body = encode(&answer, "chatcmpl-1", DateTime::UNIX_EPOCH);
-        assert_eq!(decode(&body).unwrap(), answer);
+        assert_eq!(decode(&body).unwrap(), Ok(answer));
     }
 
     #[test]
     fn a_completion_without_choices_or_usage_is_no_reason_to_fail() {
-        let answer =
-            decode(br#"{"id":"x","object":"chat.completion","choices":[],"timings":{}}"#).unwrap();
+        let answer = decode(br#"{"id":"x","object":"chat.completion","choices":[],"timings":{}}"#)
+            .unwrap()
+            .unwrap();
         assert_eq!(answer.usage, None);
         assert!(!answer.is_complete());
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use types::call::{Message, Part, Role, ToolCall};
 
@@ -81,12 +81,8 @@ impl<'de> Visitor<'de> for MessageVisitor {
                         .map_or_else(Vec::new, parts);
                 }
                 "name" => message.name = map.next_value()?,
-                "tool_calls" => message.tool_calls = tool_calls(map.next_value()?),
+                "tool_calls" => take_tool_calls(map.next_value()?, &mut message),
                 "tool_call_id" => message.tool_call_id = map.next_value()?,
-                // Only ever the assistant's own marks, given back as they came; they change nothing.
-                "refusal" | "annotations" | "reasoning_content" => {
-                    map.next_value::<IgnoredAny>()?;
-                }
                 _ => {
                     let value: Value = map.next_value()?;
                     if !value.is_null() {
@@ -116,15 +112,19 @@ impl From<WireRole> for Role {
     }
 }
 
-fn tool_calls(calls: Option<Vec<WireToolCall>>) -> Vec<ToolCall> {
-    let calls = calls.unwrap_or_default().into_iter();
-    let calls = calls.map(|call| ToolCall {
-        id: call.id.unwrap_or_default(),
-        name: call.function.name,
-        arguments: call.function.arguments.unwrap_or_default(),
-        signature: call.extra_content.as_ref().and_then(signature),
-    });
-    calls.collect()
+/// Calls of functions as such; calls of a kind that only this dialect has are kept word for word.
+fn take_tool_calls(calls: Option<Vec<Value>>, message: &mut Message) {
+    for call in calls.unwrap_or_default() {
+        match WireToolCall::deserialize(&call) {
+            Ok(call) => message.tool_calls.push(ToolCall {
+                id: call.id.unwrap_or_default(),
+                name: call.function.name,
+                arguments: call.function.arguments.unwrap_or_default(),
+                signature: call.extra_content.as_ref().and_then(signature),
+            }),
+            Err(_) => message.content.push(Part::Other(call)),
+        }
+    }
 }
 
 /// Where Google's own OpenAI-compatible endpoint keeps a thought signature.

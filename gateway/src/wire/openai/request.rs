@@ -102,6 +102,7 @@ impl Draft {
             WireFormat::JsonObject => Some(ResponseFormat::JsonObject),
             WireFormat::JsonSchema { json_schema } => Some(ResponseFormat::JsonSchema {
                 name: json_schema.name,
+                description: json_schema.description,
                 schema: json_schema.schema.unwrap_or(Value::Bool(true)),
                 strict: json_schema.strict,
             }),
@@ -194,6 +195,7 @@ enum WireFormat {
 #[derive(Deserialize)]
 struct WireSchema {
     name: Option<String>,
+    description: Option<String>,
     schema: Option<Value>,
     strict: Option<bool>,
 }

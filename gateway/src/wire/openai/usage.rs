@@ -1,14 +1,17 @@
 //! OpenAI's usage object: cached tokens are part of the prompt's, reasoning tokens part of the completion's.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use types::Usage;
 
 /// `usage` of a completion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct WireUsage {
+    #[serde(deserialize_with = "or_zero")]
     pub(crate) prompt_tokens: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub(crate) completion_tokens: u64,
+    #[serde(deserialize_with = "or_zero")]
     pub(crate) total_tokens: u64,
     pub(crate) prompt_tokens_details: Option<PromptDetails>,
     pub(crate) completion_tokens_details: Option<CompletionDetails>,
@@ -36,6 +39,11 @@ pub(crate) struct CompletionDetails {
     pub(crate) audio_tokens: Option<u64>,
     pub(crate) accepted_prediction_tokens: Option<u64>,
     pub(crate) rejected_prediction_tokens: Option<u64>,
+}
+
+/// Some servers send null for what is none.
+fn or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Option::<u64>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl From<WireUsage> for Usage {
