@@ -3,7 +3,7 @@
 //! # What is promised
 //! An INTENT is *written* before the provider is called: it survives `kill -9` of this process. A SETTLE is *durable*, fsynced,
 //! before the last byte of the answer goes out. `durability = "strict"` fsyncs the INTENT too, `"written"` fsyncs neither.
-//! A hit is journaled without waiting. A failed write or sync is fatal for the journal: it takes nothing more until
+//! A hit is journaled without waiting, and written at once unless somebody else is writing. A failed write or sync is fatal for the journal: it takes nothing more until
 //! a restart has read back what the disk really holds.
 //!
 //! # What a crash leaves
@@ -76,7 +76,7 @@ pub enum Durability {
 /// Why the journal takes no record. All of them mean: no billable call can be made now (503).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Error {
-    /// Writing or syncing failed; only a restart helps, because what the disk holds is unknown until it is read again.
+    /// Writing, syncing or reading back failed; only a restart helps, because what the disk holds is unknown until it is read again.
     #[error("the journal failed and takes no more records until a restart")]
     Failed,
     /// The byte budget is used up, because PostgreSQL has not taken the records for long.
@@ -163,6 +163,11 @@ impl Journal {
     /// Why no new record would be taken now, if none would; for readiness.
     pub fn refusal(&self) -> Option<Error> {
         self.open.log.refusal()
+    }
+
+    /// Takes no new obligations, because what is written can no longer be read; what is under way is settled.
+    pub(crate) fn refuse_as_unreadable(&self) {
+        self.open.log.refuse_as_unreadable();
     }
 
     /// Which node this is: the same for the life of the folder.

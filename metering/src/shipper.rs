@@ -139,6 +139,7 @@ impl Service {
     async fn ship_all(&mut self) {
         let mut ticks = interval(self.options.ship_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pause = RETRY_PAUSE;
         loop {
             let finishing = self.handle.finish.is_cancelled();
             match self.round().await {
@@ -147,18 +148,33 @@ impl Service {
                     self.handle.complete.store(complete, Ordering::Release);
                     return;
                 }
-                Ok(read) if read < self.options.ship_rows_max && !finishing => {
-                    tokio::select! {
-                        _ = ticks.tick() => {}
-                        () = self.handle.wake.notified() => {}
+                Ok(read) => {
+                    pause = RETRY_PAUSE;
+                    // What came meanwhile is read at once, however little was read this time.
+                    let is_behind = read > 0 && self.position() < self.around.journal.written();
+                    if !is_behind && !finishing {
+                        tokio::select! {
+                            _ = ticks.tick() => {}
+                            () = self.handle.wake.notified() => {}
+                        }
                     }
                 }
-                Ok(_) => {}
+                // Too many open files, say: nothing was read, and the journal is what it was.
+                Err(error @ ReadError::Io(_)) => {
+                    self.meters.failed();
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the journal could not be read; it is tried again"
+                    );
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                }
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "the journal cannot be read on; nothing more is booked until a restart repairs it"
                     );
+                    self.around.journal.refuse_as_unreadable();
                     self.handle.finish.cancelled().await;
                     return;
                 }
@@ -207,29 +223,38 @@ impl Service {
     /// Reading is a copy from the page cache, but up to a megabyte of it: not on the runtime's threads.
     async fn read(&mut self) -> Result<Vec<Entry>, ReadError> {
         let Some(mut reader) = self.reader.take() else {
-            return Err(ReadError::Io(std::io::ErrorKind::NotFound.into()));
+            return Err(ReadError::Ended);
         };
         let reading = self.around.tasks.spawn_blocking(move || {
             let entries = reader.read();
             (reader, entries)
         });
-        let (reader, entries) = reading
-            .await
-            .map_err(|error| ReadError::Io(std::io::Error::other(error)))?;
+        let (reader, entries) = reading.await.map_err(|_| ReadError::Ended)?;
         self.reader = Some(reader);
         entries
     }
 
     /// The watermark once everything read so far is booked.
     fn reached(&self) -> Watermark {
-        let position = self.reader.as_ref().map_or(0, Reader::position);
+        let position = self.position();
         self.watermark.advanced(position, self.joiner.oldest())
+    }
+
+    /// Everything before it was read in this life.
+    fn position(&self) -> u64 {
+        self.reader.as_ref().map_or(0, Reader::position)
     }
 
     /// Posts a batch, whatever it takes; parks what can never be posted.
     async fn post(&mut self, batch: &[Booking], mark: Watermark) {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
+            // Before the last part is booked, not everything before the new watermark is.
+            let mark = if parts.is_empty() {
+                mark
+            } else {
+                self.watermark
+            };
             let posted = self.post_or_fault(part, mark).await;
             match (posted, part) {
                 (Ok(()), _) => {}
@@ -335,7 +360,8 @@ impl Service {
 
     /// Once everything of earlier lives is booked, what they had reserved is free again.
     async fn close_earlier_leases(&mut self) {
-        if !self.earlier_leases || self.watermark.read < self.around.journal.recovered() {
+        // Not the watermark's word: where its file was lost, it says that everything was read before anything is.
+        if !self.earlier_leases || self.position() < self.around.journal.recovered() {
             return;
         }
         let node = self.around.journal.node();

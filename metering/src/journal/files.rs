@@ -96,8 +96,7 @@ impl Folder {
             Ok(text) => text.trim().parse().map_err(|_| OpenError::NodeId(path)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let node = Id::new(clock);
-                self.replace("node-id", &format!("{node}\n"))?;
-                self.sync()?;
+                self.replace_durably("node-id", &format!("{node}\n"))?;
                 Ok(node)
             }
             Err(error) => Err(error.into()),
@@ -144,6 +143,17 @@ impl Folder {
     /// Makes a new, empty segment.
     pub(crate) fn create_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
         options().create_new(true).open(self.segment_path(start))
+    }
+
+    /// Makes a segment of what another held behind some damage; replaces one that an earlier attempt left unfinished.
+    pub(crate) fn write_segment(&self, start: u64, bytes: &[u8]) -> Result<(), std::io::Error> {
+        let name = format!("{start:020}.{SEGMENT_EXTENSION}");
+        let path = self.path.join(format!("{name}.new"));
+        let mut file = options().create(true).truncate(true).open(&path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(path, self.path.join(name))?;
+        self.sync()
     }
 
     pub(crate) fn open_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
@@ -193,10 +203,23 @@ impl Folder {
 
     /// Replaces a small file as a whole: a reader finds the old content or the new one.
     fn replace(&self, name: &str, content: &str) -> Result<(), std::io::Error> {
-        let new = self.path.join(format!("{name}.new"));
-        let mut file = options().create(true).truncate(true).open(&new)?;
+        let new = self.write_new(name, content)?;
+        fs::rename(new.path(), self.path.join(name))
+    }
+
+    /// The same, safe from a power failure: the content is on disk before the name leads to it.
+    fn replace_durably(&self, name: &str, content: &str) -> Result<(), std::io::Error> {
+        let new = self.write_new(name, content)?;
+        new.sync_all()?;
+        fs::rename(new.path(), self.path.join(name))?;
+        self.sync()
+    }
+
+    fn write_new(&self, name: &str, content: &str) -> Result<fs::File, std::io::Error> {
+        let path = self.path.join(format!("{name}.new"));
+        let mut file = options().create(true).truncate(true).open(path)?;
         file.write_all(content.as_bytes())?;
-        fs::rename(new, self.path.join(name))
+        Ok(file)
     }
 }
 

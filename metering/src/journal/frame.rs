@@ -8,6 +8,10 @@ pub(crate) const HEADER_BYTES: usize = 8;
 /// The largest payload: several texts at their limit and many labels still fit. A longer length is damage.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Bytes whose checksums are computed at most to find the next frame after damage: a second's work or so. Texts hold no
+/// zero bytes and so no lengths; only damage that looks like thousands of long frames gets there.
+const CHECKED_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
+
 /// What stands at the beginning of some bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
@@ -42,6 +46,28 @@ pub(crate) fn finish(buffer: &mut [u8], start: usize) -> Option<()> {
     *length = u32::try_from(payload.len()).ok()?.to_le_bytes();
     checksum.copy_from_slice(&crc32c::crc32c(payload).to_le_bytes());
     Some(())
+}
+
+/// What follows some damage: the bytes before the next whole frame, and those from it on. `None` where none follows.
+///
+/// Where the damaged frame's own length still leads to a whole one, that is it; otherwise it is looked for byte by byte.
+pub(crate) fn next_whole(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut checked = 0;
+    let claimed = claimed(bytes).into_iter();
+    claimed.chain(1..bytes.len()).find_map(|offset| {
+        let (lost, rest) = bytes.split_at_checked(offset)?;
+        checked += self::claimed(rest).filter(|length| *length <= rest.len())?;
+        let is_whole = checked <= CHECKED_BYTES_MAX && matches!(read(rest), Frame::Whole { .. });
+        is_whole.then_some((lost, rest))
+    })
+}
+
+/// How long the frame says it is, if a frame could be.
+fn claimed(bytes: &[u8]) -> Option<usize> {
+    let length = usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    (1..=PAYLOAD_BYTES_MAX)
+        .contains(&length)
+        .then_some(HEADER_BYTES + length)
 }
 
 /// Reads the frame that the bytes begin with.

@@ -2,8 +2,8 @@
 //!
 //! Whoever finds nobody writing takes the whole buffer and hands it to the kernel in one write, while the next buffer fills:
 //! the more callers, the larger the batch. That is a caller itself as a rule, because a write into the page cache takes a
-//! microsecond and waking a thread takes ten; it is the writer's thread when a write was slow lately, when a segment has to be
-//! begun, and for what nobody waits for. Syncing is another thread's work, so that an INTENT, which only has to be *written*, never waits
+//! microsecond and waking a thread takes ten; also for what nobody waits for, so that a hit that was answered survives a kill.
+//! It is the writer's thread when a write was slow lately, or when a segment has to be begun. Syncing is another thread's work, so that an INTENT, which only has to be *written*, never waits
 //! for a sync in progress; it runs only when somebody waits for durability, and then for all who wait by then (group commit).
 //!
 //! Lock discipline: one mutex, held for copies of memory only, never for a system call or a wake-up.
@@ -14,7 +14,7 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use fs_err as fs;
@@ -42,6 +42,8 @@ pub(super) struct Log {
     written: AtomicU64,
     /// Everything before it is removed from the files.
     released: AtomicU64,
+    /// What is written can no longer be read, so that nothing would be booked.
+    unreadable: AtomicBool,
     pub(super) folder: Folder,
     limits: Limits,
     meters: Meters,
@@ -164,6 +166,7 @@ impl Log {
             wanted: Condvar::new(),
             written: AtomicU64::new(position),
             released: AtomicU64::new(released),
+            unreadable: AtomicBool::new(false),
             folder,
             limits,
             meters: Meters::default(),
@@ -183,7 +186,8 @@ impl Log {
         inner.appended += frame.len() as u64;
         let reached = inner.wait_for(until);
         self.meters.records.increment(1);
-        if until != Await::Nothing && self.may_write_now(&mut inner) {
+        // Also what nobody waits for: a hit that was answered is not to be lost with the process.
+        if self.may_write_now(&mut inner) {
             self.write_now(inner);
         } else {
             self.leave_to_thread(inner, until);
@@ -214,6 +218,9 @@ impl Log {
             State::Open | State::Closing => {}
         }
         if admission == Admission::Refusable {
+            if self.unreadable.load(Ordering::Relaxed) {
+                return Err(Error::Failed);
+            }
             let bytes = inner.appended - self.released.load(Ordering::Relaxed);
             let unwritten = inner.buffer.len() + frame.len();
             if bytes + frame.len() as u64 > self.limits.journal_bytes_max
@@ -256,6 +263,11 @@ impl Log {
         }
         self.work.notify_one();
         self.wanted.notify_one();
+    }
+
+    /// Takes no new obligations until a restart, because what is written cannot be read.
+    pub(super) fn refuse_as_unreadable(&self) {
+        self.unreadable.store(true, Ordering::Relaxed);
     }
 
     /// Why no record is taken, if none is.

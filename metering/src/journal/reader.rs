@@ -31,11 +31,15 @@ pub(crate) struct Entry {
     pub(crate) record: Record,
 }
 
-/// Why the journal could not be read on. All mean damage that appeared while the process runs.
+/// Why the journal could not be read on. All but the first mean damage that appeared while the process runs.
 #[derive(Debug, Error)]
 pub(crate) enum ReadError {
+    /// Nothing was read, and reading may be tried again.
     #[error("the journal cannot be read")]
     Io(#[from] io::Error),
+    /// The reader panicked, or the runtime ends.
+    #[error("the journal's reader ended")]
+    Ended,
     #[error("the journal is damaged at position {0}")]
     Damaged(u64),
     #[error("the journal holds an unreadable record")]

@@ -1,6 +1,6 @@
 //! Opens the journal after whatever happened to it: cuts a torn tail, sets damage aside, settles what was left open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::thread;
 
@@ -26,9 +26,10 @@ struct Scan {
 pub(super) fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Journal, OpenError> {
     let folder = Folder::open(&options.folder)?;
     let node = folder.node(&*clock)?;
-    let starts = folder.segments()?;
     let known = folder.watermark()?;
-    let scan = scan(&folder, &starts, known.unwrap_or_default())?;
+    let scan = scan(&folder, known.unwrap_or_default())?;
+    // The scan may have divided one.
+    let starts = folder.segments()?;
 
     // Without a watermark nobody knows what was read: no orphan can be called an error.
     let watermark = known.unwrap_or_else(|| Watermark {
@@ -136,10 +137,12 @@ fn unknown(intent: &Intent, completed_at: i64) -> Settle {
     }
 }
 
-fn scan(folder: &Folder, starts: &[u64], watermark: Watermark) -> Result<Scan, OpenError> {
+fn scan(folder: &Folder, watermark: Watermark) -> Result<Scan, OpenError> {
     let mut scan = Scan::default();
-    for (index, start) in starts.iter().copied().enumerate() {
-        let last = index + 1 == starts.len();
+    let mut starts: VecDeque<_> = folder.segments()?.into();
+    while let Some(start) = starts.pop_front() {
+        // Only written, as far as is known: what is settled on its word must not outlive it.
+        folder.open_segment(start)?.sync_data()?;
         let bytes = fs_err::read(folder.segment_path(start))?;
         let mut offset = usize::try_from(watermark.settled.saturating_sub(start))
             .unwrap_or(usize::MAX)
@@ -150,7 +153,15 @@ fn scan(folder: &Folder, starts: &[u64], watermark: Watermark) -> Result<Scan, O
                 bytes: length,
             } = frame::read(rest)
             else {
-                set_aside(folder, start, offset, rest, last)?;
+                let damaged = Damaged {
+                    start,
+                    offset: offset as u64,
+                    rest,
+                };
+                let next = damaged.set_aside(folder, starts.is_empty())?;
+                if let Some(next) = next {
+                    starts.push_front(next);
+                }
                 break;
             };
             let record = Record::decode(payload).map_err(|error| unreadable(folder, error))?;
@@ -162,32 +173,49 @@ fn scan(folder: &Folder, starts: &[u64], watermark: Watermark) -> Result<Scan, O
     Ok(scan)
 }
 
-/// Cuts a segment at the first byte that is no record, and keeps what is cut off.
-fn set_aside(
-    folder: &Folder,
+/// A segment from the first byte on that is no record.
+struct Damaged<'a> {
+    /// Of the segment.
     start: u64,
-    offset: usize,
-    rest: &[u8],
-    last: bool,
-) -> Result<(), OpenError> {
-    let length = offset as u64;
-    if last {
-        tracing::warn!(
-            position = start + length,
-            bytes = rest.len(),
-            "the journal ends in an unfinished record, which is cut off"
-        );
-        folder.cut_segment(start, length, rest, "torn")?;
-    } else {
-        tracing::error!(
-            position = start + length,
-            bytes = rest.len(),
-            "the journal is damaged; the rest of the file is set aside and NOT BILLED until somebody looks at it"
-        );
-        metrics::counter!("flowpilot_journal_corrupt_total").increment(1);
-        folder.cut_segment(start, length, rest, "corrupt")?;
+    offset: u64,
+    rest: &'a [u8],
+}
+
+impl Damaged<'_> {
+    /// Cuts the segment and keeps what is cut off; what is readable after the damage becomes a segment of its own, whose
+    /// position is returned.
+    fn set_aside(&self, folder: &Folder, last: bool) -> Result<Option<u64>, OpenError> {
+        let position = self.start + self.offset;
+        let Some((bad, readable)) = frame::next_whole(self.rest) else {
+            let extension = if last { "torn" } else { "corrupt" };
+            if last {
+                tracing::warn!(
+                    position,
+                    bytes = self.rest.len(),
+                    "the journal ends in an unfinished record, which is cut off"
+                );
+            } else {
+                report_lost(position, self.rest);
+            }
+            folder.cut_segment(self.start, self.offset, self.rest, extension)?;
+            return Ok(None);
+        };
+        report_lost(position, bad);
+        let next = position + bad.len() as u64;
+        // First the copy: a crash between the two leaves the records twice rather than never.
+        folder.write_segment(next, readable)?;
+        folder.cut_segment(self.start, self.offset, bad, "corrupt")?;
+        Ok(Some(next))
     }
-    Ok(())
+}
+
+fn report_lost(position: u64, lost: &[u8]) {
+    tracing::error!(
+        position,
+        bytes = lost.len(),
+        "the journal is damaged; the damaged bytes are set aside and NOT BILLED until somebody looks at them"
+    );
+    metrics::counter!("flowpilot_journal_corrupt_total").increment(1);
 }
 
 fn unreadable(folder: &Folder, error: DecodeError) -> OpenError {

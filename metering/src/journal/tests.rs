@@ -1,5 +1,7 @@
 //! The journal against kills, torn tails, damage, a full budget and impatient callers.
 
+mod losses;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -278,46 +280,6 @@ fn two_processes_never_share_a_folder() {
     let _journal = open(&options(folder.path()));
     let second = Journal::open(&options(folder.path()), Arc::new(SystemClock));
     assert!(matches!(second, Err(OpenError::Locked(_))));
-}
-
-#[tokio::test]
-async fn damage_in_an_older_segment_is_set_aside_and_the_rest_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        segment_bytes_max: 600,
-        ..options(folder.path())
-    };
-    let journal = open(&options);
-    for number in 0..6 {
-        let pending = journal.intend(intent(number), form::Held::default());
-        let durable = pending.await.unwrap().settle(settlement()).unwrap();
-        durable.await.unwrap();
-    }
-    let after = killed(folder.path());
-    let first = segments(after.path()).remove(0);
-    let mut bytes = fs_err::read(&first).unwrap();
-    let middle = bytes.len() - 10;
-    bytes[middle] ^= 1;
-    fs_err::write(&first, bytes).unwrap();
-
-    let reopened = open(&Options {
-        folder: after.path().to_owned(),
-        ..options
-    });
-    let records = read_all(&reopened);
-
-    assert!(first.with_extension("corrupt").exists());
-    let settled = records
-        .iter()
-        .filter(|r| matches!(r, Record::Settle(_)))
-        .count();
-    let intents = records
-        .iter()
-        .filter(|r| matches!(r, Record::Intent(_)))
-        .count();
-    assert!(intents >= 5, "{intents}");
-    // What lost its settlement to the damage was settled as unknown; nothing is left open.
-    assert!(settled >= intents);
 }
 
 /// The bytes of version 1, as they were the day it was frozen. If this fails, old journals cannot be read: make a version 2.

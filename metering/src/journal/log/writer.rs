@@ -10,8 +10,8 @@ use parking_lot::MutexGuard;
 
 use super::{Await, Inner, Log, Rest, State, home, take_until};
 
-/// How long the writer looks on after work before it sleeps for good: records that nobody waits for are written within this
-/// time without anyone paying for a wake-up.
+/// How long the writer looks on after work before it sleeps for good: what is left to it and nobody waits for is written within
+/// this time without anyone paying for a wake-up.
 const LINGER: Duration = Duration::from_millis(5);
 
 /// A buffer that grew larger is not kept.
