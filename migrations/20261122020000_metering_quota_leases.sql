@@ -45,6 +45,7 @@ CREATE TABLE metering.quota_leases (
         REFERENCES usage_quotas (organization_id, resource_type) ON DELETE CASCADE
 );
 CREATE INDEX idx_quota_leases_quota ON metering.quota_leases (organization_id, resource_type);
+CREATE INDEX idx_quota_leases_open ON metering.quota_leases (organization_id, resource_type, node_id) WHERE state = 'open';
 CREATE INDEX idx_quota_leases_node ON metering.quota_leases (node_id) WHERE state = 'open';
 COMMENT ON TABLE metering.quota_leases IS 'What each gateway may spend of a quota without asking: one row per gateway process, quota and period';
 COMMENT ON COLUMN metering.quota_leases.node_id IS 'The gateway, by its journal';
@@ -162,7 +163,8 @@ BEGIN
     amount := least(p_amount, lease.granted - lease.settled - lease.returned);
     UPDATE metering.quota_leases SET returned = returned + amount WHERE id = p_lease;
     UPDATE usage_quotas q
-       SET quota_reserved = q.quota_reserved - amount
+       -- Never below nothing: somebody may have set the columns by hand.
+       SET quota_reserved = greatest(0, q.quota_reserved - amount)
      WHERE q.organization_id = lease.organization_id AND q.resource_type = lease.resource_type;
     RETURN amount;
 END
@@ -193,13 +195,14 @@ BEGIN
     END IF;
     limited := quota.quota_period <> 'unlimited';
     quota_limit := quota.quota_limit;
+    -- Also where there is no limit any more: what is given back here is not given back again.
+    IF p_give_back > 0 THEN
+        quota.quota_reserved := greatest(0, quota.quota_reserved - metering.unreserve(p_lease, v_period, p_give_back));
+    END IF;
     IF NOT limited THEN
         RETURN;
     END IF;
 
-    IF p_give_back > 0 THEN
-        quota.quota_reserved := quota.quota_reserved - metering.unreserve(p_lease, v_period, p_give_back);
-    END IF;
     -- The nearer the limit and the more the nodes, the smaller the slice: the last of a quota stays usable.
     SELECT count(DISTINCT l.node_id) + 1 INTO nodes
       FROM metering.quota_leases l
@@ -282,7 +285,8 @@ BEGIN
              WHERE l.id = booked.lease_id;
         END IF;
         UPDATE usage_quotas q
-           SET quota_used = q.quota_used + booked.amount, quota_reserved = q.quota_reserved - released
+           SET quota_used = q.quota_used + booked.amount
+             , quota_reserved = greatest(0, q.quota_reserved - released)
          WHERE q.id = quota.id;
     END LOOP;
 END

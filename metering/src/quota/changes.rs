@@ -18,6 +18,9 @@ const CHANNEL: &str = "flowpilot_quotas";
 /// How often the counter is looked at, and a broken connection made anew.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long the counter may be waited for; notifications wait meanwhile.
+const POLL_TIMEOUT: Duration = Duration::from_secs(2);
+
 struct Follower {
     quota: Quota,
     listener: Option<PgListener>,
@@ -75,7 +78,8 @@ impl Follower {
 
     async fn poll(&mut self) {
         // Where the database is away, what is known holds on.
-        let Ok(epoch) = leases::epoch(&self.quota.shared.database).await else {
+        let asking = leases::epoch(&self.quota.shared.database);
+        let Ok(Ok(epoch)) = timeout(POLL_TIMEOUT, asking).await else {
             return;
         };
         if epoch != self.epoch {

@@ -93,6 +93,11 @@ impl Lease {
         now.timestamp_micros() < self.period_end.load(Ordering::Acquire)
     }
 
+    /// Whether something is available, or somebody holds a slice of it.
+    pub(super) fn is_held(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || self.available.load(Ordering::Acquire) > 0
+    }
+
     pub(super) fn is_low(&self) -> bool {
         self.available.load(Ordering::Relaxed) < self.low_water.load(Ordering::Relaxed)
     }
@@ -229,5 +234,16 @@ mod tests {
         assert_eq!(left(&lease), 30);
         reserve(&lease, 30).post(1_000);
         assert_eq!(left(&lease), 0);
+    }
+
+    #[test]
+    fn a_lease_is_held_while_something_is_left_or_reserved() {
+        let lease = lease_of(60);
+        let reserved = reserve(&lease, 60);
+        assert!(lease.is_held());
+        drop(reserved);
+        assert!(lease.is_held());
+        lease.take_all();
+        assert!(!lease.is_held());
     }
 }

@@ -116,16 +116,28 @@ impl Slot {
 
     /// There is a limit after all, and nothing is left of it.
     pub(super) fn limit(&self) {
-        if let State::Unlimited { .. } = self.state() {
-            self.state.store(Arc::new(State::Unknown));
-        }
+        self.replace_unlimited(&State::Unknown);
     }
 
     /// The limit may have changed.
     pub(super) fn doubt(&self) {
         self.refused.store(None);
-        if let State::Unlimited { .. } = self.state() {
-            self.set(State::Unlimited { stale: true });
+        self.replace_unlimited(&State::Unlimited { stale: true });
+    }
+
+    /// Only if it is unlimited at that very moment: a lease that a refill puts there meanwhile must not be lost.
+    fn replace_unlimited(&self, new: &State) {
+        self.state.rcu(|state| match **state {
+            State::Unlimited { .. } => Arc::new(new.clone()),
+            State::Unknown | State::Leased(_) => Arc::clone(state),
+        });
+    }
+
+    /// Whether something of a lease is here, or taken and not yet spent or given back.
+    pub(super) fn holds_anything(&self) -> bool {
+        match &**self.state.load() {
+            State::Leased(lease) => lease.is_held(),
+            State::Unknown | State::Unlimited { .. } => false,
         }
     }
 

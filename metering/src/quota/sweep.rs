@@ -27,10 +27,13 @@ pub(super) async fn run(quota: Quota, stop: CancellationToken) {
                 give_back(shared, &slot).await;
             }
         }
-        shared
-            .slots
-            .retain(|_, slot| slot.idle_for() < FORGOTTEN_AFTER || Arc::strong_count(slot) > 1);
+        shared.slots.retain(|_, slot| !is_forgotten(slot));
     }
+}
+
+/// What is still held, or will come back to its lease, has to be given back first.
+fn is_forgotten(slot: &Arc<Slot>) -> bool {
+    slot.idle_for() >= FORGOTTEN_AFTER && Arc::strong_count(slot) == 1 && !slot.holds_anything()
 }
 
 pub(super) async fn give_all_back(shared: &Shared) {

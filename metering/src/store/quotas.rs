@@ -5,6 +5,9 @@ use database::{Error, TenantTransaction};
 use types::Id;
 use types::id::Quota;
 
+/// The period of a quota that only counts.
+const UNLIMITED: &str = "unlimited";
+
 /// A row, with the period that is over already counted as over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QuotaRow {
@@ -75,13 +78,16 @@ pub(crate) async fn lock(tx: &mut TenantTransaction<'_>, resource_type: &str) ->
     Ok(())
 }
 
-/// Sets a quota. What is used and reserved stays; the period's new end becomes its anchor.
+/// Sets a quota. What is used and reserved stays, unless nothing was limited before; the period's new end becomes its anchor.
 pub(crate) async fn put(
     tx: &mut TenantTransaction<'_>,
     id: Id<Quota>,
     setting: Setting<'_>,
 ) -> Result<(), Error> {
     let organization = tx.organization().uuid();
+    if setting.period != UNLIMITED {
+        begin_first_period(tx, setting.resource_type).await?;
+    }
     sqlx::query!(
         "
         INSERT INTO usage_quotas (id, organization_id, resource_type, quota_limit, quota_period, reset_at)
@@ -114,6 +120,46 @@ pub(crate) async fn put(
         setting.resource_type,
         setting.reset_at,
         setting.period,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Where nothing was limited, all that was ever used is not the first period's; its leases, of before that, end.
+async fn begin_first_period(
+    tx: &mut TenantTransaction<'_>,
+    resource_type: &str,
+) -> Result<(), Error> {
+    let organization = tx.organization().uuid();
+    sqlx::query!(
+        "
+        WITH begun AS (
+            UPDATE usage_quotas
+               SET quota_used = 0
+                 , quota_reserved = 0
+             WHERE organization_id = $1
+               AND resource_type = $2
+               AND quota_period = $3
+            RETURNING organization_id, resource_type
+        ), period AS (
+            UPDATE metering.quota_periods AS period
+               SET period = period.period + 1
+                 , anchor_at = NULL
+              FROM begun
+             WHERE period.organization_id = begun.organization_id
+               AND period.resource_type = begun.resource_type
+        )
+        UPDATE metering.quota_leases AS lease
+           SET state = 'expired'
+          FROM begun
+         WHERE lease.organization_id = begun.organization_id
+           AND lease.resource_type = begun.resource_type
+           AND lease.state = 'open'
+        ",
+        organization,
+        resource_type,
+        UNLIMITED,
     )
     .execute(tx.connection())
     .await?;
