@@ -78,6 +78,7 @@ impl Keys {
         let listener = follow::Listener::new(keys.shared.database.clone(), follower.doorbell());
         tasks.spawn(listener.run(stop.clone()));
         tasks.spawn(follower.run(stop.clone()));
+        tasks.spawn(follow::prune(keys.shared.database.clone(), stop.clone()));
         tasks.spawn(last_used::run(keys.clone(), stop));
         Ok(keys)
     }

@@ -122,14 +122,12 @@ impl Follower {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut refresh = interval(self.refresh_interval);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut prune = interval(PRUNE_INTERVAL);
         let doorbell = self.doorbell.clone();
         loop {
             let turn = async {
                 tokio::select! {
                     () = doorbell.rung.notified() => {}
                     _ = refresh.tick() => {}
-                    _ = prune.tick() => self.prune().await,
                 }
                 self.follow().await;
             };
@@ -222,11 +220,20 @@ impl Follower {
         }
         Ok(())
     }
+}
 
-    async fn prune(&self) {
-        if let Err(error) = store::prune(&self.keys.shared.database).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "old key changes could not be deleted");
+/// Deletes old changes until it is stopped; on a task of its own, because a revocation must not wait for it.
+pub(crate) async fn prune(database: Database, stop: CancellationToken) {
+    let mut prune = interval(PRUNE_INTERVAL);
+    prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let pruning = async {
+        loop {
+            prune.tick().await;
+            if let Err(error) = store::prune(&database).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "old key changes could not be deleted");
+            }
         }
-    }
+    };
+    let _: Option<()> = stop.run_until_cancelled(Box::pin(pruning)).await;
 }

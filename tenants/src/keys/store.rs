@@ -124,7 +124,8 @@ pub(super) async fn list_of(
     limit: usize,
 ) -> Result<Vec<Arc<Known>>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = database.worker("keys: list of organization", Bulkhead::Workers, |tx| {
+    // A deactivated organization's keys have to die as quickly as a revoked one: background work is not in the way.
+    let rows = database.worker("keys: list of organization", Bulkhead::Hot, |tx| {
         Box::pin(async move {
             let rows = sqlx::query_as!(
                 Row,
