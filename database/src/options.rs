@@ -13,6 +13,9 @@ use crate::Error;
 /// cost the request path a round trip.
 const UNTESTED_MAX: Duration = Duration::from_secs(1);
 
+/// How long a connection may take to be rolled back and tested before it is closed instead of kept.
+const RELEASE_MAX: Duration = Duration::from_secs(1);
+
 /// Where the database is and how much of it may be used.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -160,7 +163,7 @@ impl Limits {
             statement_timeout: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(10),
             idle_in_transaction_timeout: Duration::from_mins(1),
-            transaction_timeout: Duration::from_mins(10),
+            transaction_timeout: Duration::from_mins(2),
             ..Self::control()
         }
     }
@@ -185,6 +188,15 @@ impl Limits {
             .idle_timeout(self.idle_timeout)
             .max_lifetime(self.lifetime_max)
             .test_before_acquire(false)
+            // The driver's own test on release waits for ever for a connection that died silently, and keeps its place meanwhile.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    match tokio::time::timeout(RELEASE_MAX, connection.ping()).await {
+                        Ok(tested) => tested.map(|()| true),
+                        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+                    }
+                })
+            })
             .before_acquire(|connection, metadata| {
                 Box::pin(async move {
                     if metadata.idle_for > UNTESTED_MAX {
