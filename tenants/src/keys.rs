@@ -74,7 +74,7 @@ impl Keys {
             fresh_at_micros: AtomicI64::new(0),
         });
         let keys = Self { shared };
-        let follower = follow::Follower::start(keys.clone(), options).await?;
+        let follower = follow::Follower::start(keys.clone(), options, tasks.clone()).await?;
         let listener = follow::Listener::new(keys.shared.database.clone(), follower.doorbell());
         tasks.spawn(listener.run(stop.clone()));
         tasks.spawn(follower.run(stop.clone()));

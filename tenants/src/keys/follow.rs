@@ -15,8 +15,10 @@ use database::Database;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::Keys;
+use super::memory::{Changed, Known};
 use super::store::{self, Change};
 
 /// The channel on which the triggers announce changes.
@@ -58,6 +60,25 @@ pub(crate) struct Follower {
     /// The changes at or after the horizon that were applied: number and transaction.
     applied: HashMap<i64, i64>,
     failing: bool,
+    tasks: TaskTracker,
+    /// Everything is being read, aside: revocations do not wait for it.
+    reading: Option<Reading>,
+}
+
+/// A reading of everything, under way.
+#[derive(Debug)]
+struct Reading {
+    task: AbortOnDropHandle<Result<Everything, database::Error>>,
+    /// What was applied since it began, and wins over it.
+    changed: Changed,
+}
+
+/// All active keys.
+#[derive(Debug)]
+struct Everything {
+    /// Changes of older transactions are in it.
+    horizon: i64,
+    known: Vec<Arc<Known>>,
 }
 
 impl Listener {
@@ -100,7 +121,12 @@ impl Doorbell {
 
 impl Follower {
     /// Reads all keys for the first time.
-    pub(crate) async fn start(keys: Keys, options: &Auth) -> Result<Self, database::Error> {
+    pub(crate) async fn start(
+        keys: Keys,
+        options: &Auth,
+        tasks: TaskTracker,
+    ) -> Result<Self, database::Error> {
+        let everything = read_everything(&keys.shared.database, options.keys_in_memory_max).await?;
         let mut follower = Self {
             keys,
             keys_max: options.keys_in_memory_max,
@@ -109,8 +135,10 @@ impl Follower {
             horizon: 0,
             applied: HashMap::new(),
             failing: false,
+            tasks,
+            reading: None,
         };
-        follower.reload().await?;
+        follower.replace(everything, Changed::default()).await;
         Ok(follower)
     }
 
@@ -125,11 +153,12 @@ impl Follower {
         let doorbell = self.doorbell.clone();
         loop {
             let turn = async {
-                tokio::select! {
-                    () = doorbell.rung.notified() => {}
-                    _ = refresh.tick() => {}
-                }
-                self.follow().await;
+                let read = tokio::select! {
+                    () = doorbell.rung.notified() => None,
+                    _ = refresh.tick() => None,
+                    read = end_of(&mut self.reading) => Some(read),
+                };
+                self.follow(read).await;
             };
             if stop.run_until_cancelled(Box::pin(turn)).await.is_none() {
                 return;
@@ -138,14 +167,16 @@ impl Follower {
     }
 
     /// One round; a failure is said once, and its end too.
-    async fn follow(&mut self) {
-        let result = if self.doorbell.reload.swap(false, Ordering::AcqRel) {
-            self.reload().await
-        } else {
-            self.catch_up().await
+    async fn follow(&mut self, read: Option<Result<Everything, database::Error>>) {
+        let result = match read {
+            Some(read) => self.take(read).await,
+            None => Ok(()),
         };
-        match result {
-            Ok(()) if self.failing => {
+        if self.reading.is_none() && self.doorbell.reload.swap(false, Ordering::AcqRel) {
+            self.reload();
+        }
+        match result.and(self.catch_up().await) {
+            Ok(()) if self.failing && self.has_read_everything() => {
                 self.failing = false;
                 tracing::info!("keys follow the database again");
             }
@@ -163,24 +194,47 @@ impl Follower {
         }
     }
 
-    /// Reads everything anew.
-    async fn reload(&mut self) -> Result<(), database::Error> {
-        let database = &self.keys.shared.database;
-        let horizon = store::horizon(database).await?;
-        let known = store::list(database, self.keys_max).await?;
+    /// Whether the log of changes is all that memory may lack.
+    fn has_read_everything(&self) -> bool {
+        self.reading.is_none() && !self.doorbell.reload.load(Ordering::Acquire)
+    }
+
+    /// Begins to read everything anew.
+    fn reload(&mut self) {
+        let (database, keys_max) = (self.keys.shared.database.clone(), self.keys_max);
+        let reading = async move { read_everything(&database, keys_max).await };
+        self.reading = Some(Reading {
+            task: AbortOnDropHandle::new(self.tasks.spawn(reading)),
+            changed: Changed::default(),
+        });
+    }
+
+    /// Takes what was read over into memory.
+    async fn take(
+        &mut self,
+        read: Result<Everything, database::Error>,
+    ) -> Result<(), database::Error> {
+        let changed = self.reading.take().map(|reading| reading.changed);
+        self.replace(read?, changed.unwrap_or_default()).await;
+        Ok(())
+    }
+
+    async fn replace(&mut self, everything: Everything, changed: Changed) {
+        let Everything { horizon, known } = everything;
         metrics::gauge!("flowpilot_keys_loaded")
             .set(f64::from(u32::try_from(known.len()).unwrap_or(u32::MAX)));
         let shared = self.keys.shared.clone();
-        let replace = tokio::task::spawn_blocking(move || shared.memory.replace_all(known));
+        let replace =
+            tokio::task::spawn_blocking(move || shared.memory.replace_all(known, &changed));
         if replace.await.is_err() {
             // The runtime is going down; should it not be, the next round reads everything again.
             self.doorbell.reload.store(true, Ordering::Release);
-            return Ok(());
+            return;
         }
+        // What was applied meanwhile is applied once more, which changes nothing.
         self.horizon = horizon;
         self.applied.clear();
         self.keys.refreshed();
-        Ok(())
     }
 
     /// Applies what has changed since the last round, batch by batch.
@@ -197,28 +251,57 @@ impl Follower {
                 self.horizon = horizon;
                 self.applied
                     .retain(|_, transaction| *transaction >= horizon);
-                self.keys.refreshed();
+                if self.has_read_everything() {
+                    self.keys.refreshed();
+                }
                 return Ok(());
             }
         }
     }
 
     /// Brings memory to the present state of what has changed.
-    async fn apply(&self, changes: &[Change]) -> Result<(), database::Error> {
+    async fn apply(&mut self, changes: &[Change]) -> Result<(), database::Error> {
         let database = &self.keys.shared.database;
         let memory = &self.keys.shared.memory;
         let hashes: Vec<_> = changes.iter().filter_map(|change| change.hash).collect();
         if !hashes.is_empty() {
             let present = store::find(database, &hashes).await?;
             memory.replace(&hashes, present);
+            if let Some(reading) = &mut self.reading {
+                reading.changed.hashes.extend(hashes);
+            }
         }
         let organizations = changes.iter().filter(|change| change.hash.is_none());
         let organizations: HashSet<_> = organizations.map(|change| change.organization).collect();
         for organization in organizations {
             let present = store::list_of(database, organization, self.keys_max).await?;
             memory.replace_organization(organization, present);
+            if let Some(reading) = &mut self.reading {
+                reading.changed.organizations.insert(organization);
+            }
         }
         Ok(())
+    }
+}
+
+async fn read_everything(
+    database: &Database,
+    keys_max: usize,
+) -> Result<Everything, database::Error> {
+    let horizon = store::horizon(database).await?;
+    let known = store::list(database, keys_max).await?;
+    Ok(Everything { horizon, known })
+}
+
+/// How a reading ended; waits for ever where there is none.
+async fn end_of(reading: &mut Option<Reading>) -> Result<Everything, database::Error> {
+    match reading {
+        Some(reading) => match (&mut reading.task).await {
+            Ok(read) => read,
+            // It panicked, or the runtime is going down: as good as an answer that never came.
+            Err(_) => Err(database::Error::Timeout(None)),
+        },
+        None => std::future::pending().await,
     }
 }
 

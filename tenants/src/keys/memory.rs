@@ -4,6 +4,7 @@
 //! ([`super::follow`]) and win over look-ups that began before them ([`Reading`]), so that a
 //! revoked key cannot be put back by a reader that was slower than its revocation.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -58,6 +59,19 @@ pub(crate) struct Memory {
 /// A look-up in the database that began now; see [`Memory::learn`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading(u64);
+
+/// What was brought to its present state while everything was read; see [`Memory::replace_all`].
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    pub(crate) hashes: HashSet<KeyHash>,
+    pub(crate) organizations: HashSet<Id<Organization>>,
+}
+
+impl Changed {
+    fn covers(&self, known: &Known) -> bool {
+        self.hashes.contains(&known.hash) || self.organizations.contains(&known.caller.organization)
+    }
+}
 
 /// What memory says about a key.
 #[derive(Debug)]
@@ -189,15 +203,17 @@ impl Memory {
         self.put(present);
     }
 
-    /// Replaces everything. Takes a while when there are many keys: not for an async thread.
+    /// Replaces everything but what has changed since it was read. Takes a while when there are many keys: not for an
+    /// async thread.
     ///
     /// Look-ups that begin meanwhile may remember what they find, since they read later than
     /// this did; what changed since is in the log of changes, and follows.
-    pub(crate) fn replace_all(&self, present: Vec<Arc<Known>>) {
+    pub(crate) fn replace_all(&self, mut present: Vec<Arc<Known>>, changed: &Changed) {
         *self.epoch.lock() += 1;
-        let kept: std::collections::HashSet<_> = present.iter().map(|known| known.hash).collect();
-        for (hash, _) in &self.known {
-            if !kept.contains(&*hash) {
+        present.retain(|known| !changed.covers(known));
+        let kept: HashSet<_> = present.iter().map(|known| known.hash).collect();
+        for (hash, known) in &self.known {
+            if !kept.contains(&*hash) && !changed.covers(&known) {
                 self.known.invalidate(&*hash);
             }
         }
@@ -247,6 +263,25 @@ mod tests {
         memory.learn(reading, key.hash, Some(&key));
 
         assert!(matches!(memory.find(&key.hash), Found::Missing));
+    }
+
+    #[test]
+    fn a_key_revoked_while_everything_was_read_is_not_put_back() {
+        let (memory, clock) = memory();
+        let (revoked, other, new) = (known("a", &clock), known("b", &clock), known("c", &clock));
+        memory.replace_all(vec![revoked.clone(), other.clone()], &Changed::default());
+
+        let read = vec![revoked.clone(), other.clone()];
+        memory.replace(&[revoked.hash, new.hash], vec![new.clone()]);
+        let changed = Changed {
+            hashes: [revoked.hash, new.hash].into(),
+            ..Changed::default()
+        };
+        memory.replace_all(read, &changed);
+
+        assert!(matches!(memory.find(&revoked.hash), Found::Missing));
+        assert!(matches!(memory.find(&other.hash), Found::Known(_)));
+        assert!(matches!(memory.find(&new.hash), Found::Known(_)));
     }
 
     #[test]
