@@ -159,7 +159,8 @@ fn scan(folder: &Folder, watermark: Watermark) -> Result<Scan, OpenError> {
                     rest,
                 };
                 let next = damaged.set_aside(folder, starts.is_empty())?;
-                if let Some(next) = next {
+                // A crash between copying and cutting left it already.
+                if let Some(next) = next.filter(|next| starts.front() != Some(next)) {
                     starts.push_front(next);
                 }
                 break;

@@ -145,6 +145,42 @@ async fn a_quota_is_set_by_the_operator_alone_and_changed_only_as_it_was_read() 
 }
 
 #[tokio::test]
+async fn what_was_used_without_a_limit_does_not_count_against_the_first_one() {
+    let database = TestDatabase::new().await;
+    let organization = database.seed_organization("one").await.organization;
+    let journal = tempfile::tempdir().unwrap();
+    let app = App::new(&database, organization, journal.path());
+    let path = "/api/v1/quotas/ai_tokens";
+    let put = |period: &str, etag: &str| {
+        let setting = json!({"limit": 1000, "period": period});
+        let put = request(Method::PUT, "operator", path).header("if-match", etag);
+        app.send(put, &setting)
+    };
+    let unlimited = json!({"limit": 0, "period": "unlimited"});
+    app.send(request(Method::PUT, "operator", path), &unlimited);
+    sqlx::query("UPDATE usage_quotas SET quota_used = 5000")
+        .execute(&database.admin())
+        .await
+        .unwrap();
+
+    let tag = || {
+        let (_, headers, _) = app.get("tenant", path);
+        headers["etag"].to_str().unwrap().to_owned()
+    };
+    let (status, _, body) = put("monthly", &tag());
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(json_of(&body)["remaining"], 1000);
+
+    sqlx::query("UPDATE usage_quotas SET quota_used = 400")
+        .execute(&database.admin())
+        .await
+        .unwrap();
+    let (_, _, body) = put("annual", &tag());
+    assert_eq!(json_of(&body)["used"], 400);
+    app.node.stop();
+}
+
+#[tokio::test]
 async fn usage_is_reported_by_model_in_exact_decimals_and_as_csv() {
     let database = TestDatabase::new().await;
     let organization = database.seed_organization("one").await.organization;
