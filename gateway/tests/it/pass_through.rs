@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Scripted, Stack, ask, ask_stream, ask_stream_with_usage};
+use crate::quota::put_quota;
 
 const WHOLE: &str = r#"{"id":"chatcmpl-7","object":"chat.completion","created":1,"model":"m-2026","choices":[{"index":0,"message":{"role":"assistant","content":"hi","annotations":[],"future":{"a":1.50}},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"future_tokens":9},"future":["x"]}"#;
 
@@ -90,4 +91,37 @@ async fn the_usage_chunk_is_for_those_who_asked_and_the_provider_is_always_asked
         assert_eq!((row.tokens.input, row.tokens.output), (3, 2));
         assert_eq!(row.source, "provider");
     }
+}
+
+#[tokio::test]
+async fn a_quota_caps_only_those_answers_that_the_caller_left_open() {
+    let (provider, stack) = start().await;
+    let tenant = stack.tenant("mine").await;
+    put_quota(&stack, &tenant, "ai_tokens", 1_000_000).await;
+    let client = stack.gateway.client();
+    let mut limited = ask(MODEL, "limited");
+    limited["max_tokens"] = 7.into();
+    limited["n"] = 2.into();
+    let open = ask(MODEL, "open");
+
+    for body in [&limited, &open] {
+        client.chat(&tenant.key, body).await.expect(200);
+    }
+
+    let asked = provider.asked();
+    assert_eq!(
+        asked[0]["max_tokens"], 7,
+        "the caller's own limit was changed"
+    );
+    assert_eq!(
+        asked[0].get("max_completion_tokens"),
+        None,
+        "a second limit was sent beside it"
+    );
+    assert!(
+        asked[1]["max_completion_tokens"]
+            .as_u64()
+            .is_some_and(|cap| cap > 0),
+        "an open answer was not capped"
+    );
 }

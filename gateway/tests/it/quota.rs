@@ -92,7 +92,7 @@ async fn every_call_of_a_quota_can_be_used_and_not_one_more() {
     watch.stop().await;
 }
 
-async fn put_quota(stack: &Stack, tenant: &Tenant, resource: &str, limit: i64) {
+pub(crate) async fn put_quota(stack: &Stack, tenant: &Tenant, resource: &str, limit: i64) {
     let path = format!(
         "/api/v1/quotas/{resource}?organization_id={}",
         tenant.organization
