@@ -186,6 +186,10 @@ impl Log {
         inner.appended += frame.len() as u64;
         let reached = inner.wait_for(until);
         self.meters.records.increment(1);
+        if until == Await::Durable && inner.syncer == Rest::Working {
+            // The syncer comes back for it, and writes for all who wait by then.
+            return Ok(reached);
+        }
         // Also what nobody waits for: a hit that was answered is not to be lost with the process.
         if self.may_write_now(&mut inner) {
             self.write_now(inner);
@@ -206,6 +210,13 @@ impl Log {
         }
         drop(inner);
         if wake {
+            self.work.notify_one();
+        }
+    }
+
+    fn wake_writer(&self, inner: &mut Inner) {
+        if inner.writer != Rest::Working {
+            inner.writer = Rest::Working;
             self.work.notify_one();
         }
     }
@@ -326,6 +337,12 @@ impl Inner {
             reached,
         });
         Some(receiver)
+    }
+
+    /// Whether somebody waits for the durability of something that is not even written.
+    fn awaits_writing(&self) -> bool {
+        let last = self.awaiting_sync.back();
+        !self.buffer.is_empty() && last.is_some_and(|waiter| waiter.position > self.written)
     }
 
     /// Whether somebody waits for the durability of something that is written, or a full segment is to be closed.

@@ -274,6 +274,33 @@ async fn a_full_journal_refuses_new_intents_but_takes_every_settlement() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_ever_however_many_write_at_once() {
+    const CALLERS: u128 = 16;
+    const REQUESTS: u128 = 100;
+    /// Far more than it takes; a wake-up that is lost would take for ever.
+    const PATIENCE: Duration = Duration::from_mins(1);
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    let callers = tokio_util::task::TaskTracker::new();
+    for caller in 0..CALLERS {
+        let journal = journal.clone();
+        callers.spawn(async move {
+            for request in 0..REQUESTS {
+                let intent = intent(1 + caller * REQUESTS + request);
+                let pending = journal.intend(intent, form::Held::default()).await.unwrap();
+                pending.settle(settlement()).unwrap().await.unwrap();
+            }
+        });
+    }
+    callers.close();
+    tokio::time::timeout(PATIENCE, callers.wait())
+        .await
+        .unwrap();
+    let records = usize::try_from(2 * CALLERS * REQUESTS).unwrap();
+    assert_eq!(read_all(&journal).len(), records);
+}
+
 #[test]
 fn two_processes_never_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();

@@ -39,7 +39,7 @@ impl Log {
         }
     }
 
-    /// Waits until a sync is wanted. After a group of several, more are likely to come at once: they are waited for.
+    /// Writes what waits to be synced, as far as nobody else did, and waits until a sync is wanted. After a group of several, more are likely to come at once: they are waited for.
     fn next_sync(&self, last_group: usize) -> Option<Sync> {
         if last_group >= GROUP_MIN {
             thread::sleep(GATHER);
@@ -48,6 +48,17 @@ impl Log {
         loop {
             if inner.state == State::Failed {
                 return None;
+            }
+            if inner.awaits_writing() && !inner.writing {
+                if self.may_write_now(&mut inner) {
+                    inner = self.write_batch(inner)?;
+                    // What came meanwhile found somebody writing and woke nobody.
+                    if !inner.buffer.is_empty() {
+                        self.wake_writer(&mut inner);
+                    }
+                    continue;
+                }
+                self.wake_writer(&mut inner);
             }
             let last = inner.state == State::Drained;
             if last || inner.sync_is_wanted() {

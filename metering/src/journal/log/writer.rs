@@ -61,14 +61,10 @@ impl Log {
     /// Writes in the caller's thread what it and others have appended.
     pub(super) fn write_now<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) {
         for _ in 0..ROUNDS_MAX {
-            let (batch, file) = inner.take_batch();
-            drop(inner);
-            let began = Instant::now();
-            if let Err(error) = (&*file).write_all(&batch) {
-                return self.fail("written", &error);
-            }
-            let slow = began.elapsed() > WRITE_MAX;
-            inner = self.publish_written(batch, slow.then(|| Instant::now() + SLOW_FOR));
+            let Some(written) = self.write_batch(inner) else {
+                return;
+            };
+            inner = written;
             if inner.buffer.is_empty() || !self.may_write_now(&mut inner) {
                 break;
             }
@@ -77,6 +73,22 @@ impl Log {
             return;
         }
         self.leave_to_thread(inner, Await::Written);
+    }
+
+    /// Writes everything appended so far; nothing comes back when that failed, and the journal with it.
+    pub(super) fn write_batch<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+    ) -> Option<MutexGuard<'a, Inner>> {
+        let (batch, file) = inner.take_batch();
+        drop(inner);
+        let began = Instant::now();
+        if let Err(error) = (&*file).write_all(&batch) {
+            self.fail("written", &error);
+            return None;
+        }
+        let slow = began.elapsed() > WRITE_MAX;
+        Some(self.publish_written(batch, slow.then(|| Instant::now() + SLOW_FOR)))
     }
 
     /// Waits for records that nobody is writing and takes them all; `None` when there will be no more.
