@@ -142,6 +142,7 @@ impl Service {
         let mut pause = RETRY_PAUSE;
         loop {
             let finishing = self.handle.finish.is_cancelled();
+            let written = self.around.journal.written();
             match self.round().await {
                 Ok(0) if finishing => {
                     let complete = self.joiner.oldest().is_none();
@@ -150,8 +151,8 @@ impl Service {
                 }
                 Ok(read) => {
                     pause = RETRY_PAUSE;
-                    // What came meanwhile is read at once, however little was read this time.
-                    let is_behind = read > 0 && self.position() < self.around.journal.written();
+                    // One reading is a megabyte at most. What came during the round waits for the tick, so that batches stay large.
+                    let is_behind = read > 0 && self.position() < written;
                     if !is_behind && !finishing {
                         tokio::select! {
                             _ = ticks.tick() => {}

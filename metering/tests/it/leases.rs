@@ -251,6 +251,33 @@ async fn a_killed_nodes_lease_is_free_again_once_its_journal_is_booked() {
 }
 
 #[tokio::test]
+async fn what_was_spent_is_booked_although_somebody_set_the_reserve_by_hand() {
+    let database = TestDatabase::new().await;
+    let admin = database.admin();
+    let organization = database.seed_organization("one").await.organization;
+    put_quota(&admin, organization, Resource::AiTokens, 10_000).await;
+    let journal = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        ship_interval: Duration::from_hours(1),
+        ..Settings::default()
+    };
+    let node = Node::start(&database, journal.path(), settings);
+    node.complete(caller(organization), usage(30, 12));
+
+    let by_hand = "UPDATE usage_quotas SET quota_reserved = 0";
+    sqlx::query(by_hand).execute(&admin).await.unwrap();
+    node.stop();
+
+    let columns = "SELECT quota_used, quota_reserved FROM usage_quotas WHERE resource_type = $1";
+    let row: (i64, i64) = sqlx::query_as(columns)
+        .bind(Resource::AiTokens.as_str())
+        .fetch_one(&admin)
+        .await
+        .unwrap();
+    assert_eq!(row, (42, 0));
+}
+
+#[tokio::test]
 async fn a_limit_that_is_put_or_raised_is_noticed() {
     let database = TestDatabase::new().await;
     let admin = database.admin();
