@@ -60,8 +60,13 @@ async fn demand(
         wanted: shared.lease_max(slot.resource).max(amount),
         needed: amount,
     };
+    let doubts = slot.doubts();
     match ask_database(&shared, &slot, ask, &committing).await {
-        Ok(granted) => apply(&shared, &slot, &lease, granted, amount),
+        Ok(granted) => {
+            let applied = apply(&shared, &slot, &lease, granted, amount);
+            slot.doubt_if_newer(doubts);
+            applied
+        }
         Err(error) => {
             // Certainly not given back: it can be spent on. Where the commit's outcome is not known it stays reserved for
             // nobody until the node ends, which never overspends.
@@ -143,6 +148,7 @@ async fn top_up(shared: Arc<Shared>, slot: Arc<Slot>, _guard: OwnedMutexGuard<()
         wanted: shared.lease_max(slot.resource),
         needed: 1,
     };
+    let doubts = slot.doubts();
     // Nothing is given back, so it does not matter what became of a commit.
     let granted = ask_database(&shared, &slot, ask, &AtomicBool::new(false)).await;
     let Ok(granted) = granted else {
@@ -153,6 +159,7 @@ async fn top_up(shared: Arc<Shared>, slot: Arc<Slot>, _guard: OwnedMutexGuard<()
         slot.pause_ahead();
         slot.limit();
     }
+    slot.doubt_if_newer(doubts);
 }
 
 async fn ask_database(

@@ -30,6 +30,8 @@ pub(super) struct Slot {
     used_ms: AtomicU64,
     /// Until when nothing is fetched ahead, likewise.
     ahead_ms: AtomicU64,
+    /// How often the limit was said to have changed.
+    doubts: AtomicU64,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +72,7 @@ impl Slot {
             made: Instant::now(),
             used_ms: AtomicU64::new(0),
             ahead_ms: AtomicU64::new(0),
+            doubts: AtomicU64::new(0),
         }
     }
 
@@ -121,8 +124,22 @@ impl Slot {
 
     /// The limit may have changed.
     pub(super) fn doubt(&self) {
+        // Counted first: whoever is asking at this moment sees it when the answer is there.
+        self.doubts.fetch_add(1, Ordering::AcqRel);
         self.refused.store(None);
         self.replace_unlimited(&State::Unlimited { stale: true });
+    }
+
+    /// How often it was doubted, to be remembered before asking.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::Acquire)
+    }
+
+    /// An answer that was on its way when the limit was doubted may be older than the change.
+    pub(super) fn doubt_if_newer(&self, doubts: u64) {
+        if self.doubts() != doubts {
+            self.replace_unlimited(&State::Unlimited { stale: true });
+        }
     }
 
     /// Only if it is unlimited at that very moment: a lease that a refill puts there meanwhile must not be lost.
@@ -164,5 +181,22 @@ impl Slot {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::TestClock;
+
+    #[test]
+    fn a_limit_that_changes_while_the_answer_is_on_its_way_is_asked_for_again() {
+        let organization = Id::new(&TestClock::at("2026-11-22T00:00:00Z"));
+        let slot = Slot::new(organization, Resource::AiTokens);
+        let doubts = slot.doubts();
+        slot.doubt();
+        slot.set(State::Unlimited { stale: false });
+        slot.doubt_if_newer(doubts);
+        assert!(matches!(slot.state(), State::Unlimited { stale: true }));
     }
 }
