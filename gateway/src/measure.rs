@@ -63,20 +63,23 @@ impl Measure {
     /// What was used: as the provider said at its end, or else estimated from the text that went in and came out.
     ///
     /// Reported zeros are zeros. A report that contradicts itself keeps its totals and is marked as an estimate;
-    /// one that was not the last is raised to what was seen, and marked too.
+    /// one that was not the last is all that is known of it, and marked too.
     pub(crate) fn usage(&self, prompt: &Prompt) -> (Usage, UsageSource) {
         match self.answer().usage {
             Some(usage) if !usage.is_consistent() => (totals_of(usage), UsageSource::Estimated),
             Some(usage) if self.complete => (usage, UsageSource::Provider),
-            Some(partial) => (self.raised(partial, prompt), UsageSource::Estimated),
+            Some(partial) => (self.completed(partial, prompt), UsageSource::Estimated),
             None => (self.estimate(prompt), UsageSource::Estimated),
         }
     }
 
-    fn raised(&self, partial: Usage, prompt: &Prompt) -> Usage {
-        let seen = self.estimate(prompt);
+    /// Some providers begin with the input's count and tell the output's at the end only.
+    fn completed(&self, partial: Usage, prompt: &Prompt) -> Usage {
+        if partial.output_tokens > 0 {
+            return partial;
+        }
         Usage {
-            output_tokens: partial.output_tokens.max(seen.output_tokens),
+            output_tokens: self.estimate(prompt).output_tokens,
             ..partial
         }
     }
