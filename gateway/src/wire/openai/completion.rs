@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use types::call::ToolCall;
 use types::reply::{Answer, Choice, Finish};
 
+use super::content::Content;
 use super::usage::WireUsage;
 
 /// A completion as a provider sends it; what we do not need stays in the raw body.
@@ -41,22 +42,13 @@ struct IncomingMessage {
     tool_calls: Option<Vec<IncomingToolCall>>,
 }
 
-/// Text, or the parts that some compatible servers answer with.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Value>),
-}
-
-impl Content {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Parts(parts) => {
-                let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
-                texts.collect()
-            }
+/// The text of an answer; some compatible servers send it in parts.
+fn text_of(content: Content) -> String {
+    match content {
+        Content::Text(text) => text,
+        Content::Parts(parts) => {
+            let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
+            texts.collect()
         }
     }
 }
@@ -94,7 +86,7 @@ impl From<IncomingChoice> for Choice {
     fn from(choice: IncomingChoice) -> Self {
         let calls = choice.message.tool_calls.unwrap_or_default().into_iter();
         Self {
-            text: choice.message.content.map(Content::into_text),
+            text: choice.message.content.map(text_of),
             reasoning: choice.message.reasoning_content,
             refusal: choice.message.refusal,
             tool_calls: calls.map(ToolCall::from).collect(),

@@ -10,6 +10,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use types::call::{Message, Part, Role, ToolCall};
 
+use super::content::Content;
+
 /// A message as the wire has it.
 pub(super) struct WireMessage(pub(super) Message);
 
@@ -38,13 +40,6 @@ struct WireFunction {
     name: String,
     #[serde(default)]
     arguments: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireContent {
-    Text(String),
-    Parts(Vec<Value>),
 }
 
 impl<'de> Deserialize<'de> for WireMessage {
@@ -77,7 +72,7 @@ impl<'de> Visitor<'de> for MessageVisitor {
                 "role" => role = Some(map.next_value::<WireRole>()?),
                 "content" => {
                     message.content = map
-                        .next_value::<Option<WireContent>>()?
+                        .next_value::<Option<Content>>()?
                         .map_or_else(Vec::new, parts);
                 }
                 "name" => message.name = map.next_value()?,
@@ -133,10 +128,10 @@ fn signature(extra: &Value) -> Option<String> {
     signature.as_str().map(str::to_owned)
 }
 
-fn parts(content: WireContent) -> Vec<Part> {
+fn parts(content: Content) -> Vec<Part> {
     match content {
-        WireContent::Text(text) => vec![Part::Text(text)],
-        WireContent::Parts(parts) => parts.into_iter().map(part).collect(),
+        Content::Text(text) => vec![Part::Text(text)],
+        Content::Parts(parts) => parts.into_iter().map(part).collect(),
     }
 }
 
