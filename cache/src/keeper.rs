@@ -17,11 +17,11 @@ use crate::memory::Memory;
 use crate::{metric, store};
 
 /// How often new rows are looked for: what another machine stored is answered from here after that time.
-const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How far each look goes back behind the one before it. An entry carries the time it was made, by the clock of
 /// the machine that made it, and waits for its batch; one that is later than this costs one provider call.
-const OVERLAP: Duration = Duration::from_secs(10);
+const OVERLAP: Duration = Duration::from_secs(4);
 
 /// How often expired rows are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);

@@ -13,7 +13,7 @@
 //!
 //! [`Cache::store`] admits only a complete, plain answer whose usage the provider reported. It is in memory at
 //! once and in a bounded queue, from which a writer takes batches to the table. Other machines see the new
-//! key within about a second. Whatever is lost on the way costs one provider call.
+//! key within about two seconds. Whatever is lost on the way costs one provider call.
 //!
 //! # Invariants
 //!
