@@ -286,10 +286,15 @@ mod tests {
             })
             .await;
         let same_connection = database.pools(Bulkhead::Hot).of(Role::App);
-        let outside = state(&mut same_connection.acquire().await.unwrap()).await;
+        let mut same_connection = same_connection.acquire().await.unwrap();
+        let outside = state(&mut same_connection).await;
+        let login: String = sqlx::query_scalar("SELECT session_user::text")
+            .fetch_one(&mut *same_connection)
+            .await
+            .unwrap();
 
         assert_eq!(inside.unwrap(), format!("flowpilot_app {organization} 2s"));
-        assert_eq!(outside.unwrap(), "flowpilot  0");
+        assert_eq!(outside.unwrap(), format!("{login}  0"));
     }
 
     /// Role, organization and statement timeout.
