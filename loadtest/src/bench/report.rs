@@ -63,11 +63,11 @@ pub struct Figures {
 #[derive(Debug, Clone, Serialize)]
 pub struct Ratio {
     /// Of processor time.
-    pub cpu_us_per_request: f64,
+    pub cpu_us_per_request: Option<f64>,
     /// Of throughput.
-    pub rps: f64,
+    pub rps: Option<f64>,
     /// Of the median time.
-    pub p50_us: f64,
+    pub p50_us: Option<f64>,
 }
 
 /// How the time of a stream divides.
@@ -138,7 +138,8 @@ impl Figures {
 
 impl Ratio {
     fn new(own: &Figures, baseline: &Figures) -> Self {
-        let ratio = |own: f64, baseline: f64| rounded(own / baseline.max(f64::EPSILON));
+        // The operating system counts in ticks: what took less than one has no ratio.
+        let ratio = |own: f64, baseline: f64| (baseline > 0.0).then(|| rounded(own / baseline));
         Self {
             cpu_us_per_request: ratio(own.cpu_us_per_request, baseline.cpu_us_per_request),
             rps: ratio(own.rps, baseline.rps),
