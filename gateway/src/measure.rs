@@ -8,7 +8,8 @@ use types::{Usage, UsageSource};
 
 use crate::prompt::Prompt;
 
-/// Bytes of text per token, for an estimate: English has about four; rounding up errs on the high side.
+/// Bytes of text per token, for an estimate: English has about four. Code and dense scripts have fewer, so that their
+/// estimate is too low; the provider's own count replaces it wherever there is one.
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// What is known of an answer so far.

@@ -2,8 +2,9 @@
 //!
 //! # What may be dropped where
 //! A client that goes away drops [`Pipeline::answer`] at any `await`. Until [`exchange`] begins, that gives back the
-//! permits and nothing has happened. From there on the work is finished without the client, and the shutdown waits
-//! for it: a provider that was asked is always booked.
+//! permits and nothing has happened. From there on the work goes on without the client, within `drains_max` and
+//! `drain_timeout_ms`, and the shutdown waits for it. Beyond those limits an exchange is dropped and
+//! booked as unknown, and a stream is settled with what is known by then: a provider that was asked is always booked.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,7 +42,7 @@ pub(crate) struct Pipeline {
     pub(crate) tasks: TaskTracker,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
-    /// Answers still read although their clients left.
+    /// Exchanges and streams still worked on although their clients left.
     pub(crate) drains: Arc<InFlight>,
 }
 
