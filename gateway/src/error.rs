@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use types::call::Dialect;
 
 /// Why a request was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -135,8 +136,8 @@ pub(crate) struct Rejection {
     pub(crate) param: Option<String>,
     /// When to try again.
     pub(crate) retry_after: Option<Duration>,
-    /// The body as it came, for a client of the same dialect.
-    pub(crate) raw: Option<Bytes>,
+    /// The body as it came and its dialect, for a client of the same one.
+    pub(crate) raw: Option<(Dialect, Bytes)>,
 }
 
 /// The low-cardinality class of an [`Error`], for metrics, the ledger and the dialects.

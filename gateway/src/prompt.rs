@@ -65,7 +65,7 @@ impl Prompt {
                     media_bytes += count(url.len());
                     media_tokens += IMAGE_TOKENS_MAX;
                 }
-                Part::Text(_) | Part::Audio { .. } | Part::Other(_) => {}
+                Part::Text(_) | Part::Audio { .. } | Part::Document { .. } | Part::Other(_) => {}
             }
         }
         let messages = count(self.call.messages.len()) * MESSAGE_TOKENS_MAX;

@@ -103,7 +103,7 @@ async fn send_http(
         }));
     }
     let body = response.body.collect().await?;
-    let answer = protocol.answer(&body)?;
+    let answer = protocol.answer(prompt.call.endpoint, &body)?;
     let raw = prompt.is_pass_through(protocol.dialect()).then_some(body);
     Ok(Upstream::Whole(answer, raw))
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod fields;
 pub(crate) mod openai;
+mod read;
 pub(crate) mod sse;

@@ -27,6 +27,8 @@ pub enum Dialect {
 pub enum Endpoint {
     /// A conversation that the model continues.
     Chat,
+    /// Texts turned into vectors.
+    Embeddings,
 }
 
 /// A decoded request, not yet rendered and not yet routed.
@@ -44,6 +46,8 @@ pub struct Call {
     pub parameters: Parameters,
     /// How the answer is to be delivered.
     pub delivery: Delivery,
+    /// The version of its dialect that the client speaks, where the dialect has a header for it (`anthropic-version`).
+    pub version: Option<String>,
     /// The body as it came, for a provider of the same dialect.
     pub body: Bytes,
 }
@@ -58,6 +62,8 @@ pub enum Delivery {
         /// Whether the client asked for the usage at the end of the stream.
         include_usage: bool,
     },
+    /// The elements of one JSON array as they come: Gemini's streams without `alt=sse`.
+    Array,
 }
 
 /// One turn of the conversation.
@@ -112,6 +118,13 @@ pub enum Part {
         data: String,
         /// `wav`, `mp3` …
         format: String,
+    },
+    /// A document: a `data:` or `https:` URL.
+    Document {
+        /// Where it is, or what it is.
+        url: String,
+        /// The file's name.
+        name: Option<String>,
     },
     /// What only the client's own dialect can say; kept word for word.
     Other(Value),
@@ -193,6 +206,8 @@ pub struct Parameters {
     pub temperature: Option<Number>,
     /// Nucleus sampling.
     pub top_p: Option<Number>,
+    /// How many of the likeliest tokens are sampled from.
+    pub top_k: Option<u64>,
     /// Answers wanted.
     pub n: Option<u64>,
     /// Texts that end the answer.
@@ -205,6 +220,10 @@ pub struct Parameters {
     pub frequency_penalty: Option<Number>,
     /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
     pub reasoning_effort: Option<String>,
+    /// Tokens for reasoning, in the dialects that count them: 0 is none, and -1 leaves it to the model.
+    pub reasoning_budget: Option<i64>,
+    /// Whether the reasoning is to be shown, where the dialect lets the caller say so.
+    pub reasoning_shown: Option<bool>,
     /// Whether log probabilities are wanted.
     pub logprobs: Option<bool>,
     /// How many alternatives per token.
@@ -256,9 +275,9 @@ impl Message {
 }
 
 impl Delivery {
-    /// Whether events are wanted.
+    /// Whether the answer is wanted piece by piece.
     pub const fn is_stream(self) -> bool {
-        matches!(self, Self::Stream { .. })
+        !matches!(self, Self::Whole)
     }
 }
 
@@ -284,6 +303,7 @@ impl Endpoint {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
         }
     }
 }

@@ -20,6 +20,12 @@ pub struct Answer {
     /// The service the provider says it used, in its own word, which decides the price; absent for the ordinary one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
+    /// Whether the provider said something that this form has no place for, so that it cannot be said again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsaid: bool,
+    /// The vectors, by the order of the texts they were made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<Vec<f32>>,
 }
 
 /// One of the answers asked for.
@@ -31,6 +37,9 @@ pub struct Choice {
     /// The model's reasoning, where the provider shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
+    /// What makes the reasoning acceptable to its provider when it is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
     /// Why the model refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
@@ -83,6 +92,8 @@ pub enum Event {
     Usage(Usage),
     /// The service the provider says it uses.
     ServiceTier(String),
+    /// Something was said that this form has no place for; a client of the provider's dialect gets it as it is.
+    Unsaid,
 }
 
 /// What is added to a choice.
@@ -92,6 +103,8 @@ pub enum Delta {
     Text(String),
     /// Reasoning.
     Reasoning(String),
+    /// The signature of the reasoning so far.
+    Signature(String),
     /// Refusal.
     Refusal(String),
     /// A tool call, or more arguments of it.
@@ -126,6 +139,7 @@ impl Assembly {
             Event::Start { model } => self.answer.model.clone_from(model),
             Event::Usage(usage) => self.answer.usage = Some(*usage),
             Event::ServiceTier(tier) => self.answer.service_tier = Some(tier.clone()),
+            Event::Unsaid => self.answer.unsaid = true,
             Event::Delta { choice, delta } => {
                 if let Some(choice) = self.choice(*choice) {
                     choice.add(delta);
@@ -165,6 +179,7 @@ impl Choice {
         match delta {
             Delta::Text(text) => append(&mut self.text, text),
             Delta::Reasoning(text) => append(&mut self.reasoning, text),
+            Delta::Signature(text) => append(&mut self.signature, text),
             Delta::Refusal(text) => append(&mut self.refusal, text),
             Delta::ToolCall {
                 index,
@@ -192,9 +207,10 @@ impl Choice {
 }
 
 impl Answer {
-    /// Whether every choice came to its natural end, which is what may be stored and served again.
+    /// Whether every choice came to its natural end and is here whole, which is what may be stored and served again.
     pub fn is_complete(&self) -> bool {
-        !self.choices.is_empty()
+        !self.unsaid
+            && !self.choices.is_empty()
             && self
                 .choices
                 .iter()
@@ -226,6 +242,7 @@ impl Answer {
                 events.push(Event::Finish { choice, finish });
             }
         }
+        events.extend(self.unsaid.then_some(Event::Unsaid));
         events.extend(self.service_tier.clone().map(Event::ServiceTier));
         events.extend(self.usage.map(Event::Usage));
         events
@@ -235,6 +252,7 @@ impl Answer {
 impl Choice {
     fn deltas(&self) -> Vec<Delta> {
         let reasoning = self.reasoning.clone().map(Delta::Reasoning);
+        let signature = self.signature.clone().map(Delta::Signature);
         let text = self.text.clone().map(Delta::Text);
         let refusal = self.refusal.clone().map(Delta::Refusal);
         let tools = self.tool_calls.iter().enumerate();
@@ -245,8 +263,8 @@ impl Choice {
             arguments: call.arguments.clone(),
             signature: call.signature.clone(),
         });
-        let said = reasoning.into_iter().chain(text).chain(refusal);
-        said.chain(tools).collect()
+        let thought = reasoning.into_iter().chain(signature);
+        thought.chain(text).chain(refusal).chain(tools).collect()
     }
 }
 
@@ -275,6 +293,7 @@ mod tests {
             choices: vec![Choice {
                 text: Some("hello".to_owned()),
                 reasoning: Some("they greet".to_owned()),
+                signature: Some("sealed".to_owned()),
                 refusal: None,
                 tool_calls: vec![ToolCall {
                     id: "call_1".to_owned(),
@@ -289,6 +308,8 @@ mod tests {
                 ..Usage::default()
             }),
             service_tier: Some("flex".to_owned()),
+            unsaid: true,
+            embeddings: Vec::new(),
         };
 
         let mut assembly = Assembly::default();

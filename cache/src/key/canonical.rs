@@ -5,7 +5,7 @@
 //!
 //! # Left out, and why
 //!
-//! * `dialect`, `delivery`, `body`: the same question, asked or answered in another form; a client of one
+//! * `dialect`, `delivery`, `version`, `body`: the same question, asked or answered in another form; a client of one
 //!   dialect may be given what another stored. Only a call that holds what a single dialect can say
 //!   ([`Part::Other`], [`Parameters::extra`]) is kept apart by dialect, because a word of one dialect may mean
 //!   something else in another.
@@ -73,12 +73,18 @@ pub(super) struct Canonical<'a> {
     output_tokens_max: Option<u64>,
     temperature: Option<Float<'a>>,
     top_p: Option<Float<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u64>,
     n: Option<u64>,
     stop: &'a [String],
     seed: Option<i64>,
     presence_penalty: Option<Float<'a>>,
     frequency_penalty: Option<Float<'a>>,
     reasoning_effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_budget: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_shown: Option<bool>,
     logprobs: Option<bool>,
     top_logprobs: Option<u64>,
     response_format: Option<&'a ResponseFormat>,
@@ -99,18 +105,22 @@ impl<'a> Canonical<'a> {
             messages,
             parameters,
             delivery: _,
+            version: _,
             body: _,
         } = call;
         let Parameters {
             output_tokens_max,
             temperature,
             top_p,
+            top_k,
             n,
             stop,
             seed,
             presence_penalty,
             frequency_penalty,
             reasoning_effort,
+            reasoning_budget,
+            reasoning_shown,
             logprobs,
             top_logprobs,
             response_format,
@@ -132,12 +142,15 @@ impl<'a> Canonical<'a> {
             output_tokens_max: *output_tokens_max,
             temperature: temperature.as_ref().map(Float),
             top_p: top_p.as_ref().map(Float),
+            top_k: *top_k,
             n: *n,
             stop,
             seed: *seed,
             presence_penalty: presence_penalty.as_ref().map(Float),
             frequency_penalty: frequency_penalty.as_ref().map(Float),
             reasoning_effort: reasoning_effort.as_deref(),
+            reasoning_budget: *reasoning_budget,
+            reasoning_shown: *reasoning_shown,
             logprobs: *logprobs,
             top_logprobs: *top_logprobs,
             response_format: response_format.as_ref(),

@@ -32,6 +32,7 @@ fn call() -> Call {
         ],
         parameters: Parameters::default(),
         delivery: Delivery::Whole,
+        version: None,
         body: Bytes::new(),
     }
 }
@@ -83,6 +84,13 @@ const MATERIAL: &[Change] = &[
     }),
     ("temperature", |c| c.parameters.temperature = number("0.5")),
     ("top_p", |c| c.parameters.top_p = number("0.5")),
+    ("top_k", |c| c.parameters.top_k = Some(5)),
+    ("reasoning_budget", |c| {
+        c.parameters.reasoning_budget = Some(0);
+    }),
+    ("reasoning_shown", |c| {
+        c.parameters.reasoning_shown = Some(true);
+    }),
     ("n", |c| c.parameters.n = Some(2)),
     ("stop", |c| c.parameters.stop = vec!["x".into()]),
     ("seed", |c| c.parameters.seed = Some(1)),
@@ -127,6 +135,7 @@ const MATERIAL: &[Change] = &[
 const IMMATERIAL: &[Change] = &[
     ("dialect", |c| c.dialect = Dialect::Gemini),
     ("alias", |c| c.model = "other".into()),
+    ("version", |c| c.version = Some("2023-06-01".into())),
     ("body", |c| c.body = Bytes::from_static(b"{}")),
     ("stream", |c| {
         c.delivery = Delivery::Stream {

@@ -48,7 +48,7 @@ pub(crate) fn answer(call: &Call) -> Answer {
             ..Choice::default()
         }],
         usage: Some(usage),
-        service_tier: None,
+        ..Answer::default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use serde_json::Value;
-use types::call::Dialect;
+use types::call::{Dialect, Endpoint};
 use types::reply::{Answer, Assembly};
 
 use super::{Decoded, Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
@@ -85,7 +85,7 @@ impl Provider for Gemini {
         request.body(body).map_err(Error::internal)
     }
 
-    fn answer(&self, body: &[u8]) -> Result<Answer, UpstreamError> {
+    fn answer(&self, _endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
         let mut reader = response::Reader::default();
         let mut assembly = Assembly::default();
         let events = reader

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use types::call::Dialect;
+use types::call::{Dialect, Endpoint};
 use types::reply::Answer;
 
 use super::{Decoded, Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
@@ -94,7 +94,7 @@ impl Provider for Openai {
             .map_err(Error::internal)
     }
 
-    fn answer(&self, body: &[u8]) -> Result<Answer, UpstreamError> {
+    fn answer(&self, _endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
         let decoded = completion::decode(body).map_err(|error| UpstreamError::malformed(&error))?;
         decoded.map_err(|error| told_late(&error))
     }
@@ -110,7 +110,7 @@ impl Provider for Openai {
             status,
             &value,
             retry_after(headers),
-            is_error_object.then_some(body),
+            is_error_object.then_some((Dialect::Openai, body)),
         )
     }
 }
@@ -188,7 +188,7 @@ fn rejection(
     status: StatusCode,
     body: &Value,
     retry_after: Option<Duration>,
-    raw: Option<Bytes>,
+    raw: Option<(Dialect, Bytes)>,
 ) -> Rejection {
     let error = body.get("error").cloned().unwrap_or_default();
     let error: WireError = serde_json::from_value(error).unwrap_or_default();

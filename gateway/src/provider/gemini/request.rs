@@ -93,7 +93,7 @@ fn content_part(part: &Part) -> Result<Option<Value>, Error> {
     Ok(match part {
         Part::Text(text) if text.is_empty() => None,
         Part::Text(text) => Some(json!({ "text": text })),
-        Part::Image { url, .. } => Some(image(url)?),
+        Part::Image { url, .. } | Part::Document { url, .. } => Some(image(url)?),
         Part::Audio { data, format } => {
             Some(json!({ "inlineData": { "mimeType": format!("audio/{format}"), "data": data } }))
         }

@@ -242,8 +242,14 @@ impl Encoder {
         match event {
             Event::Start { model } => self.model.clone_from(model),
             Event::Usage(usage) => self.usage = Some(*usage),
-            // Told on pass-through only: a translated stream has another provider's services.
-            Event::ServiceTier(_) => {}
+            // Told on pass-through only: a translated stream has another provider's services, and this dialect
+            // has no place for a signature.
+            Event::ServiceTier(_)
+            | Event::Unsaid
+            | Event::Delta {
+                delta: Delta::Signature(_),
+                ..
+            } => {}
             Event::Delta { choice, delta } => {
                 self.begin(*choice, out);
                 self.write_choice(*choice, outgoing_delta(delta), None, out);
@@ -330,6 +336,7 @@ fn outgoing_delta(delta: &Delta) -> OutgoingDelta<'_> {
         Delta::Text(text) => outgoing.content = Some(text),
         Delta::Reasoning(text) => outgoing.reasoning_content = Some(text),
         Delta::Refusal(text) => outgoing.refusal = Some(text),
+        Delta::Signature(_) => {}
         Delta::ToolCall {
             index,
             id,

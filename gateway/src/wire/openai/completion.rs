@@ -79,6 +79,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Result<Answer, Value>, serde_json::E
         choices: incoming.choices.into_iter().map(Choice::from).collect(),
         usage: incoming.usage.map(Into::into),
         service_tier: incoming.service_tier,
+        ..Answer::default()
     }))
 }
 
@@ -88,6 +89,7 @@ impl From<IncomingChoice> for Choice {
         Self {
             text: choice.message.content.map(text_of),
             reasoning: choice.message.reasoning_content,
+            signature: None,
             refusal: choice.message.refusal,
             tool_calls: calls.map(ToolCall::from).collect(),
             finish: choice.finish_reason.as_deref().map(finish_from),
@@ -229,6 +231,7 @@ mod tests {
                 ..types::Usage::default()
             }),
             service_tier: Some("priority".to_owned()),
+            ..Answer::default()
         };
         let body = encode(&answer, "chatcmpl-1", DateTime::UNIX_EPOCH);
         assert_eq!(decode(&body).unwrap(), Ok(answer));

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Text or parts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(in crate::wire) enum Content {
     /// Text.
     Text(String),
     /// Parts, whatever they are.

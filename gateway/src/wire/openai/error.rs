@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::Serialize;
+use types::call::Dialect;
 
 use crate::error::{Error, Kind, UpstreamError};
 
@@ -22,7 +23,7 @@ struct Body<'a> {
 pub(crate) fn body(error: &Error) -> Bytes {
     if let Error::Upstream(UpstreamError::Rejected(rejection)) = error
         && rejection.is_callers_fault()
-        && let Some(raw) = &rejection.raw
+        && let Some((Dialect::Openai, raw)) = &rejection.raw
     {
         return raw.clone();
     }

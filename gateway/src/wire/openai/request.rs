@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use types::call::{
@@ -12,6 +11,7 @@ use types::call::{
 use super::message;
 use crate::error::Error;
 use crate::wire::fields::Fields;
+use crate::wire::read::{missing, not_json, parse};
 
 /// Messages in one conversation at most: beyond it a request is a mistake or an attack. Agents reach hundreds.
 const MESSAGES_MAX: usize = 10_000;
@@ -173,6 +173,7 @@ impl Draft {
             } else {
                 Delivery::Whole
             },
+            version: None,
             body,
         })
     }
@@ -224,45 +225,6 @@ fn messages(value: &RawValue) -> Result<Vec<types::call::Message>, Error> {
         return Err(Error::invalid(text, Some("messages")));
     }
     Ok(messages.into_iter().map(|message| message.0).collect())
-}
-
-fn parse<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, Error> {
-    let text = value.get();
-    serde_json::from_str(text).or_else(|_| {
-        // Only a mistake is worth reading again, to tell where it is.
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong(name, &error))
-    })
-}
-
-fn wrong(name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let path = error.path().to_string();
-    let param = match path.as_str() {
-        "." => name.to_owned(),
-        path if path.starts_with('[') => format!("{name}{path}"),
-        path => format!("{name}.{path}"),
-    };
-    // serde_json adds " at line 1 column 9", counted from the start of the field: of no use to the caller.
-    let detail = error.inner().to_string();
-    let detail = detail
-        .split(" at line ")
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    Error::invalid(format!("'{param}' is wrong: {detail}"), Some(&param))
-}
-
-fn missing(name: &str) -> Error {
-    Error::invalid(format!("'{name}' is missing"), Some(name))
-}
-
-fn not_json(error: &serde_json::Error) -> Error {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "the body is not a JSON object",
-        _ => "the body is not valid JSON",
-    };
-    Error::invalid(format!("{what} ({place})"), None)
 }
 
 #[cfg(test)]

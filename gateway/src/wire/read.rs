@@ -1,0 +1,48 @@
+//! Reads the fields of a request one by one, and names mistakes so that their author finds them.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+/// Reads one field; a mistake is named with its path.
+pub(super) fn parse<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, Error> {
+    let text = value.get();
+    serde_json::from_str(text).or_else(|_| {
+        // Only a mistake is worth reading again, to tell where it is.
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| wrong(name, &error))
+    })
+}
+
+fn wrong(name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let path = error.path().to_string();
+    let param = match path.as_str() {
+        "." => name.to_owned(),
+        path if path.starts_with('[') => format!("{name}{path}"),
+        path => format!("{name}.{path}"),
+    };
+    // serde_json adds " at line 1 column 9", counted from the start of the field: of no use to the caller.
+    let detail = error.inner().to_string();
+    let detail = detail
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    Error::invalid(format!("'{param}' is wrong: {detail}"), Some(&param))
+}
+
+/// A field that must be there is not.
+pub(super) fn missing(name: &str) -> Error {
+    Error::invalid(format!("'{name}' is missing"), Some(name))
+}
+
+/// A body that is no JSON object, with the place where it ceases to be one.
+pub(super) fn not_json(error: &serde_json::Error) -> Error {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "the body is not a JSON object",
+        _ => "the body is not valid JSON",
+    };
+    Error::invalid(format!("{what} ({place})"), None)
+}
