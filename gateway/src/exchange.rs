@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use cache::{Cache, Control};
 use metering::journal::Pending;
-use metering::{CacheStatus, Held, Intent, Metering};
+use metering::{CacheStatus, Held, Intent, Metering, failpoint};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use types::Clock;
@@ -87,6 +87,7 @@ pub(crate) async fn run(parts: Parts, exchange: Exchange) -> Result<Reply, Error
     } = exchange;
     let journal = parts.metering.journal();
     let pending = journal.intend(intent, held).await.map_err(unbookable)?;
+    failpoint::pass("exchange.intended");
     let attempt = Attempt {
         parts,
         prompt,
@@ -95,7 +96,9 @@ pub(crate) async fn run(parts: Parts, exchange: Exchange) -> Result<Reply, Error
         cache,
         _admission: admission,
     };
-    match upstream::send(&attempt.prompt, request).await {
+    let sent = upstream::send(&attempt.prompt, request).await;
+    failpoint::pass("exchange.dispatched");
+    match sent {
         Err(error) => Err(attempt.fail(pending, error)),
         Ok(Upstream::Whole(answer, raw)) => attempt.whole(pending, answer, raw).await,
         Ok(Upstream::Stream(source)) => Ok(attempt.stream(pending, source)),
@@ -201,6 +204,7 @@ impl Attempt {
                 more = source.next(&mut piece) => more,
                 () = client.gone() => break,
             };
+            failpoint::pass("exchange.streaming");
             // What came before an error counts too.
             measure.observe(&piece.events);
             writer.write(&piece, &mut out);
@@ -250,7 +254,10 @@ impl Attempt {
             self.parts.clock.as_ref(),
         );
         let durable = pending.settle(settlement).map_err(unbookable)?;
-        durable.await.map_err(unbookable)
+        failpoint::pass("exchange.settling");
+        let durable = durable.await.map_err(unbookable);
+        failpoint::pass("exchange.settled");
+        durable
     }
 
     fn reply(&self, content: Content) -> Reply {

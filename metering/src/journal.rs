@@ -6,6 +6,11 @@
 //! A hit is journaled without waiting, and written at once unless somebody else is writing. A failed write or sync is fatal for the journal: it takes nothing more until
 //! a restart has read back what the disk really holds.
 //!
+//! # A full disk
+//! Every segment has its room kept before it is used, and more than it may fill: when there is none for the next one, new
+//! obligations are refused ([`Error::Full`]), while what has begun is settled in the room that is left. Hits are served on;
+//! their records wait in memory, and beyond [`log::HELD_BYTES_MAX`] they are counted instead. It goes on by itself when there is room.
+//!
 //! # What a crash leaves
 //! An INTENT without a SETTLE means that the provider may have charged. Opening the journal settles it as
 //! [`types::Outcome::Unknown`] with [`types::UsageSource::Unknown`] **at the estimate of its input and no output**, priced at the INTENT's price.
@@ -25,6 +30,7 @@ mod pending;
 mod reader;
 mod record;
 mod recovery;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -79,7 +85,7 @@ pub enum Error {
     /// Writing, syncing or reading back failed; only a restart helps, because what the disk holds is unknown until it is read again.
     #[error("the journal failed and takes no more records until a restart")]
     Failed,
-    /// The byte budget is used up, because PostgreSQL has not taken the records for long.
+    /// The disk is full, or the byte budget is used up because PostgreSQL has not taken the records for long. It passes.
     #[error("the journal is full")]
     Full,
     /// It was stopped.
@@ -116,6 +122,13 @@ struct Limits {
     journal_bytes_max: u64,
 }
 
+impl Limits {
+    /// What is kept for a segment: all it may fill, and a quarter more for what is owed when there is none for the next.
+    const fn room_bytes(self) -> u64 {
+        self.segment_bytes_max + self.segment_bytes_max / 4
+    }
+}
+
 thread_local! {
     /// Records are encoded here, outside the lock and without an allocation each.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -149,11 +162,11 @@ impl Journal {
         Ok(pending)
     }
 
-    /// Journals a hit, without waiting for anything. The call is spent.
+    /// Journals a hit, without waiting for anything. The call is spent. A full journal does not refuse it.
     pub fn replayed(&self, replay: form::Replay, call: Option<CallPermit>) -> Result<(), Error> {
         let lease = call.as_ref().and_then(CallPermit::lease_id);
         let record = Record::Replayed(Replayed::new(replay, lease.map(Into::into)));
-        self.append(&record, Admission::Refusable, Await::Nothing)?;
+        self.append(&record, Admission::Free, Await::Nothing)?;
         if let Some(call) = call {
             call.post();
         }

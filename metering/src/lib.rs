@@ -15,6 +15,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod api;
+pub mod failpoint;
 pub mod journal;
 pub mod leases;
 mod metering;

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use types::Clock;
 use uuid::Uuid;
 
+use crate::failpoint;
 use crate::journal::{Entry, Journal, ReadError, Reader, Record, Watermark};
 use crate::store::{leases, ledger, watermarks};
 use booking::Booking;
@@ -287,6 +288,7 @@ impl Service {
             let report = self.report(mark);
             match ledger::post(&self.around.database, part, &report).await {
                 Ok(inserted) => {
+                    failpoint::pass("shipper.posted");
                     self.reported_at = Instant::now();
                     self.meters.shipped(inserted, begun.elapsed());
                     return Ok(());
@@ -343,7 +345,10 @@ impl Service {
                 .tasks
                 .spawn_blocking(move || journal.set_watermark(reached));
             match setting.await {
-                Ok(Ok(())) => self.watermark = reached,
+                Ok(Ok(())) => {
+                    failpoint::pass("shipper.marked");
+                    self.watermark = reached;
+                }
                 // It only saves work; the next round tries again.
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the journal's watermark could not be kept");

@@ -12,6 +12,9 @@ use thiserror::Error;
 use types::id::Node;
 use types::{Clock, Id};
 
+use super::room;
+use crate::failpoint;
+
 /// Ends the name of a segment.
 const SEGMENT_EXTENSION: &str = "journal";
 /// For the owner alone: the segments hold prompts.
@@ -113,11 +116,18 @@ impl Folder {
     }
 
     /// Replaces the watermark. Not synced: losing it means reading more again; but see [`Folder::sync_watermark`].
+    ///
+    /// On a full disk it is written over the old one, which needs no room: only when it has moved, segments are removed and
+    /// there is room again. Its length never changes, and one that is torn is as good as lost.
     pub(crate) fn set_watermark(&self, watermark: Watermark) -> Result<(), std::io::Error> {
-        self.replace(
-            "watermark",
-            &format!("{} {}\n", watermark.settled, watermark.read),
-        )
+        let text = format!("{:020} {:020}\n", watermark.settled, watermark.read);
+        match self.replace("watermark", &text) {
+            Err(error) if room::is_lacking(&error) => {
+                let mut file = options().open(self.path.join("watermark"))?;
+                file.write_all(text.as_bytes())
+            }
+            replaced => replaced,
+        }
     }
 
     /// Makes the watermark durable, which has to happen before segments are removed on its word.
@@ -140,9 +150,19 @@ impl Folder {
         self.path.join(format!("{start:020}.{SEGMENT_EXTENSION}"))
     }
 
-    /// Makes a new, empty segment.
-    pub(crate) fn create_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
-        options().create_new(true).open(self.segment_path(start))
+    /// Makes a new, empty segment with room for so many bytes, as far as the file system can promise it.
+    pub(crate) fn create_segment(
+        &self,
+        start: u64,
+        room_bytes: u64,
+    ) -> Result<fs::File, std::io::Error> {
+        let file = options().create_new(true).open(self.segment_path(start))?;
+        if let Err(error) = room::keep(&file, room_bytes) {
+            // Nothing was written to it yet; where removing fails, the next start does it.
+            let _ = self.remove_segment(start);
+            return Err(error);
+        }
+        Ok(file)
     }
 
     /// Makes a segment of what another held behind some damage; replaces one that an earlier attempt left unfinished.
@@ -158,6 +178,11 @@ impl Folder {
 
     pub(crate) fn open_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
         fs::File::open(self.segment_path(start))
+    }
+
+    /// Opens a segment of an earlier life, to give back what it does not use.
+    pub(crate) fn reopen_segment(&self, start: u64) -> Result<fs::File, std::io::Error> {
+        options().open(self.segment_path(start))
     }
 
     pub(crate) fn remove_segment(&self, start: u64) -> Result<(), std::io::Error> {
@@ -217,6 +242,7 @@ impl Folder {
 
     fn write_new(&self, name: &str, content: &str) -> Result<fs::File, std::io::Error> {
         let path = self.path.join(format!("{name}.new"));
+        failpoint::write(&path)?;
         let mut file = options().create(true).truncate(true).open(path)?;
         file.write_all(content.as_bytes())?;
         Ok(file)

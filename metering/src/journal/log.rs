@@ -8,6 +8,7 @@
 //!
 //! Lock discipline: one mutex, held for copies of memory only, never for a system call or a wake-up.
 
+mod full;
 mod home;
 mod syncer;
 mod writer;
@@ -25,7 +26,11 @@ use home::Home;
 
 use super::files::Folder;
 use super::meters::Meters;
-use super::{Error, Limits};
+use super::{Error, Limits, room};
+use crate::failpoint;
+
+/// Records of hits that wait in memory for room at most, in bytes: some thousand hits.
+pub(super) const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Appended and not yet written at most, in bytes, for records that nobody waits for; a disk that stalls this long has failed its purpose.
 const UNWRITTEN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -58,6 +63,10 @@ struct Inner {
     writing: bool,
     /// Until when callers leave the writing to the thread, because a write was slow.
     slow_until: Option<Instant>,
+    /// What is known of the room on the disk.
+    room: Room,
+    /// Records of hits for which there is no room.
+    held: Vec<u8>,
     /// The position after everything appended.
     appended: u64,
     written: u64,
@@ -76,9 +85,22 @@ type Waiters = VecDeque<Waiter>;
 struct Waiter {
     position: u64,
     since: Instant,
+    /// What it waits for could have been refused, and may still be.
+    refusable: bool,
     /// Where it waits.
     home: Option<Home>,
     reached: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Whether there is room on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// As far as is known.
+    Plenty,
+    /// For what is owed, in what was kept; it is looked for more at this moment.
+    Owed(Instant),
+    /// None at all: nothing is written before this moment.
+    None(Instant),
 }
 
 /// What a thread does.
@@ -124,6 +146,8 @@ pub(super) enum Await {
 pub(super) enum Admission {
     /// A new obligation: it may be refused.
     Refusable,
+    /// A record that nobody owes anything for: it waits in memory where there is no room.
+    Free,
     /// The end of an obligation already in the journal: it is always taken.
     Owed,
 }
@@ -138,7 +162,16 @@ impl Log {
         position: u64,
         limits: Limits,
     ) -> Result<Arc<Self>, std::io::Error> {
-        let current = Arc::new(folder.create_segment(position)?);
+        let (current, room) = match folder.create_segment(position, limits.room_bytes()) {
+            Ok(file) => (file, Room::Plenty),
+            // What an earlier life left open is settled all the same, if only there is room for that.
+            Err(error) if room::is_lacking(&error) => (
+                folder.create_segment(position, 0)?,
+                Room::Owed(Instant::now()),
+            ),
+            Err(error) => return Err(error),
+        };
+        let current = Arc::new(current);
         let released = starts.first().copied().unwrap_or(position);
         starts.push(position);
         let inner = Inner {
@@ -146,6 +179,8 @@ impl Log {
             spare: Vec::new(),
             writing: false,
             slow_until: None,
+            room,
+            held: Vec::new(),
             appended: position,
             written: position,
             awaiting_write: Waiters::new(),
@@ -181,10 +216,19 @@ impl Log {
         until: Await,
     ) -> Result<Option<Reached>, Error> {
         let mut inner = self.inner.lock();
-        self.admit(&inner, frame, admission)?;
-        inner.buffer.extend_from_slice(frame);
-        inner.appended += frame.len() as u64;
-        let reached = inner.wait_for(until);
+        if !inner.held.is_empty() {
+            self.take_held(&mut inner);
+        }
+        match self.admit(&inner, frame, admission) {
+            Err(Error::Full) if admission == Admission::Free => {
+                self.hold(&mut inner, frame);
+                return Ok(None);
+            }
+            admitted => admitted?,
+        }
+        inner.put(frame);
+        failpoint::pass("journal.appended");
+        let reached = inner.wait_for(until, admission);
         self.meters.records.increment(1);
         if until == Await::Durable && inner.syncer == Rest::Working {
             // The syncer comes back for it, and writes for all who wait by then.
@@ -225,16 +269,17 @@ impl Log {
         match inner.state {
             State::Failed => return Err(Error::Failed),
             State::Drained => return Err(Error::Closed),
-            State::Closing if admission == Admission::Refusable => return Err(Error::Closed),
+            State::Closing if admission != Admission::Owed => return Err(Error::Closed),
             State::Open | State::Closing => {}
         }
-        if admission == Admission::Refusable {
+        if admission != Admission::Owed {
             if self.unreadable.load(Ordering::Relaxed) {
                 return Err(Error::Failed);
             }
             let bytes = inner.appended - self.released.load(Ordering::Relaxed);
             let unwritten = inner.buffer.len() + frame.len();
-            if bytes + frame.len() as u64 > self.limits.journal_bytes_max
+            if inner.room != Room::Plenty
+                || bytes + frame.len() as u64 > self.limits.journal_bytes_max
                 || unwritten > UNWRITTEN_BYTES_MAX
             {
                 return Err(Error::Full);
@@ -270,6 +315,8 @@ impl Log {
             let mut inner = self.inner.lock();
             if inner.state == State::Open {
                 inner.state = State::Closing;
+                let held = std::mem::take(&mut inner.held);
+                inner.put(&held);
             }
         }
         self.work.notify_one();
@@ -323,7 +370,12 @@ impl Log {
 }
 
 impl Inner {
-    fn wait_for(&mut self, until: Await) -> Option<Reached> {
+    fn put(&mut self, frames: &[u8]) {
+        self.buffer.extend_from_slice(frames);
+        self.appended += frames.len() as u64;
+    }
+
+    fn wait_for(&mut self, until: Await, admission: Admission) -> Option<Reached> {
         let waiters = match until {
             Await::Nothing => return None,
             Await::Written => &mut self.awaiting_write,
@@ -333,6 +385,7 @@ impl Inner {
         waiters.push_back(Waiter {
             position: self.appended,
             since: Instant::now(),
+            refusable: admission == Admission::Refusable,
             home: Home::here(),
             reached,
         });

@@ -9,6 +9,10 @@ pub(super) struct Meters {
     pub(super) failures: Counter,
     /// What a caller that waits for durability waited, from append to sync.
     pub(super) fsync_wait: Histogram,
+    /// Whether new obligations are refused for lack of room.
+    pub(super) full: Gauge,
+    /// Hits that were served and not booked, because there was no room even in memory.
+    pub(super) unbooked_hits: Counter,
     bytes: Gauge,
 }
 
@@ -19,6 +23,8 @@ impl Default for Meters {
             fsyncs: metrics::counter!("flowpilot_journal_fsyncs_total"),
             failures: metrics::counter!("flowpilot_journal_failures_total"),
             fsync_wait: metrics::histogram!("flowpilot_journal_fsync_wait_seconds"),
+            full: metrics::gauge!("flowpilot_journal_full"),
+            unbooked_hits: metrics::counter!("flowpilot_journal_unbooked_hits_total"),
             bytes: metrics::gauge!("flowpilot_journal_bytes"),
         }
     }

@@ -7,11 +7,13 @@ use std::thread;
 use types::{Clock, Outcome, Usage, UsageSource};
 use uuid::Uuid;
 
+use crate::failpoint;
+
 use super::files::{Folder, OpenError, Watermark};
 use super::frame::{self, Frame};
 use super::log::{Admission, Await, Log};
 use super::record::{DecodeError, Intent, Record, STANDARD, Settle};
-use super::{Error, Journal, Limits, Open, Options};
+use super::{Error, Journal, Limits, Open, Options, room};
 
 /// What the files hold.
 #[derive(Debug, Default)]
@@ -103,6 +105,7 @@ fn settle_all(open: &mut Open, scan: Scan, folder: &std::path::Path) -> Result<(
         super::encode(&record, &mut frame).map_err(write_error)?;
         open.recovered += frame.len() as u64;
         let reached = open.log.append(&frame, Admission::Owed, Await::Durable);
+        failpoint::pass("recovery.settling");
         last = reached.map_err(write_error)?;
     }
     match last.map(tokio::sync::oneshot::Receiver::blocking_recv) {
@@ -141,8 +144,11 @@ fn scan(folder: &Folder, watermark: Watermark) -> Result<Scan, OpenError> {
     let mut scan = Scan::default();
     let mut starts: VecDeque<_> = folder.segments()?.into();
     while let Some(start) = starts.pop_front() {
+        let segment = folder.reopen_segment(start)?;
+        // What an earlier life kept for it and did not use.
+        room::give_back(&segment)?;
         // Only written, as far as is known: what is settled on its word must not outlive it.
-        folder.open_segment(start)?.sync_data()?;
+        segment.sync_data()?;
         let bytes = fs_err::read(folder.segment_path(start))?;
         let mut offset = usize::try_from(watermark.settled.saturating_sub(start))
             .unwrap_or(usize::MAX)

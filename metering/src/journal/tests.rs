@@ -1,5 +1,6 @@
 //! The journal against kills, torn tails, damage, a full budget and impatient callers.
 
+mod disk;
 mod losses;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use types::Id;
 use types::id::{Lease, Node, Organization};
 use uuid::Uuid;
 
+use crate::failpoint;
 use crate::leases::OpenLease;
 use crate::quota::Resource;
 use crate::record::ChargeTo;
@@ -70,6 +71,7 @@ pub(crate) async fn take(
                     committing.store(false, Ordering::Release);
                     let granted = take_in(tx.connection(), holder, ask).await?;
                     committing.store(true, Ordering::Release);
+                    failpoint::pass("lease.taking");
                     Ok(granted)
                 })
             },

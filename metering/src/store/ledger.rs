@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::leases::{self, bigint};
 use super::totals::{self, Totals};
 use super::watermarks::{self, Report};
+use crate::failpoint;
 use crate::shipper::booking::{Booking, EventRow, RequestRow};
 use crate::text::fit;
 
@@ -60,6 +61,7 @@ async fn post_in(
     totals.post(connection).await?;
     leases::settle(connection, &new).await?;
     watermarks::put_in(connection, report).await?;
+    failpoint::pass("shipper.posting");
     Ok(new.len())
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use fs_err as fs;
 
 use super::{Log, Rest, State, home, take_until};
+use crate::failpoint;
+use crate::journal::room;
 
 /// A group commit of so many means load, under which a sync for each few requests costs more than it gains.
 const GROUP_MIN: usize = 4;
@@ -31,6 +33,7 @@ impl Log {
             if let Err(error) = self.sync(&work) {
                 return self.fail("synced", &error);
             }
+            failpoint::pass("journal.synced");
             self.meters.fsyncs.increment(1);
             group = self.publish_durable(work.position);
             if work.last {
@@ -78,8 +81,10 @@ impl Log {
 
     fn sync(&self, work: &Sync) -> Result<(), std::io::Error> {
         for full in &work.full {
+            room::give_back(full)?;
             full.sync_data()?;
         }
+        failpoint::sync(work.current.path())?;
         work.current.sync_data()?;
         if work.folder_changed {
             self.folder.sync()?;

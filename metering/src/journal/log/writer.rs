@@ -1,6 +1,6 @@
 //! Writing: takes the whole buffer and hands it to the kernel in one write, in a caller's thread or in the writer's.
 
-use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 use parking_lot::MutexGuard;
 
-use super::{Await, Inner, Log, Rest, State, home, take_until};
+use super::{Await, Inner, Log, Rest, Room, State, home, take_until};
+use crate::failpoint;
+use crate::journal::room;
 
 /// How long the writer looks on after work before it sleeps for good: what is left to it and nobody waits for is written within
 /// this time without anyone paying for a wake-up.
@@ -27,26 +29,47 @@ const SLOW_FOR: Duration = Duration::from_secs(1);
 /// Rounds a caller writes for others that came meanwhile, before the thread takes over.
 const ROUNDS_MAX: usize = 2;
 
+/// What the writer's thread does next.
+enum Work {
+    Write(Batch),
+    LookForRoom,
+    End,
+}
+
+/// Everything appended, and where it goes.
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    file: Arc<fs::File>,
+    /// In the file.
+    offset: u64,
+}
+
 impl Log {
     /// The writer's thread: buffer to kernel, for whatever callers do not write themselves.
     pub(in crate::journal) fn write_until_closed(&self) {
-        while let Some((batch, mut file)) = self.next_batch() {
-            let written = self
-                .rotated(&mut file)
-                .and_then(|()| (&*file).write_all(&batch));
-            if let Err(error) = written {
+        loop {
+            let mut batch = match self.next_work() {
+                Work::Write(batch) => batch,
+                Work::LookForRoom => {
+                    self.look_for_room();
+                    continue;
+                }
+                Work::End => return,
+            };
+            if let Err(error) = self.rotate_where_full(&mut batch) {
                 return self.fail("written", &error);
             }
-            drop(self.publish_written(batch, None));
+            if self.write_out(batch).is_none() {
+                return;
+            }
         }
     }
 
     /// Whether the caller may write: nobody does, the disk is quick, and the segment has room.
     pub(super) fn may_write_now(&self, inner: &mut Inner) -> bool {
-        let start = inner.segments.starts.last().copied();
-        let is_full =
-            start.is_none_or(|start| inner.written - start >= self.limits.segment_bytes_max);
-        if inner.writing || is_full || inner.state == State::Failed {
+        let is_full = inner.segment_bytes() >= self.limits.segment_bytes_max;
+        let no_room = inner.room != Room::Plenty;
+        if inner.writing || is_full || no_room || inner.state == State::Failed {
             return false;
         }
         match inner.slow_until {
@@ -80,33 +103,59 @@ impl Log {
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
     ) -> Option<MutexGuard<'a, Inner>> {
-        let (batch, file) = inner.take_batch();
+        let batch = inner.take_batch();
         drop(inner);
-        let began = Instant::now();
-        if let Err(error) = (&*file).write_all(&batch) {
-            self.fail("written", &error);
-            return None;
-        }
-        let slow = began.elapsed() > WRITE_MAX;
-        Some(self.publish_written(batch, slow.then(|| Instant::now() + SLOW_FOR)))
+        self.write_out(batch)
     }
 
-    /// Waits for records that nobody is writing and takes them all; `None` when there will be no more.
-    fn next_batch(&self) -> Option<(Vec<u8>, Arc<fs::File>)> {
+    /// Writes a batch. Where there is no room for it, it waits at the head of the buffer.
+    fn write_out(&self, batch: Batch) -> Option<MutexGuard<'_, Inner>> {
+        let began = Instant::now();
+        let written = failpoint::write(batch.file.path())
+            .and_then(|()| batch.file.file().write_all_at(&batch.bytes, batch.offset));
+        match written {
+            Ok(()) => {
+                failpoint::pass("journal.written");
+                let slow = began.elapsed() > WRITE_MAX;
+                let slow_until = slow.then(|| Instant::now() + SLOW_FOR);
+                Some(self.publish_written(batch.bytes, slow_until))
+            }
+            // What was written of it is written over, and read by nobody until then.
+            Err(error) if room::is_lacking(&error) => Some(self.stop_for_room(batch.bytes)),
+            Err(error) => {
+                self.fail("written", &error);
+                None
+            }
+        }
+    }
+
+    /// Waits for records that nobody is writing and takes them all, or until room is to be looked for.
+    fn next_work(&self) -> Work {
         let mut inner = self.inner.lock();
-        while inner.buffer.is_empty() || inner.writing {
+        loop {
             if inner.state == State::Failed {
-                return None;
+                return Work::End;
             }
-            if inner.state != State::Open && !inner.writing {
-                if inner.state == State::Closing {
-                    inner.state = State::Drained;
+            if inner.writing {
+                inner.writer = Rest::Lingering;
+                self.work.wait_for(&mut inner, LINGER);
+                continue;
+            }
+            let can_write = !matches!(inner.room, Room::None(_));
+            if can_write && !inner.buffer.is_empty() {
+                inner.writer = Rest::Working;
+                return Work::Write(inner.take_batch());
+            }
+            if inner.buffer.is_empty() && inner.state != State::Open {
+                return self.end(inner);
+            }
+            if let Room::Owed(at) | Room::None(at) = inner.room {
+                inner.writer = Rest::Lingering;
+                let closing = inner.state == State::Closing;
+                if closing || self.work.wait_until(&mut inner, at).timed_out() {
+                    return Work::LookForRoom;
                 }
-                drop(inner);
-                self.wanted.notify_one();
-                return None;
-            }
-            if inner.writer == Rest::Working || inner.writing {
+            } else if inner.writer == Rest::Working {
                 inner.writer = Rest::Lingering;
                 self.work.wait_for(&mut inner, LINGER);
             } else {
@@ -114,27 +163,45 @@ impl Log {
                 self.work.wait(&mut inner);
             }
         }
-        inner.writer = Rest::Working;
-        Some(inner.take_batch())
     }
 
-    /// Begins a new segment when the current one is full.
-    fn rotated(&self, file: &mut Arc<fs::File>) -> Result<(), std::io::Error> {
-        let (start, position) = {
-            let inner = self.inner.lock();
-            let start = inner.segments.starts.last().copied();
-            (start.unwrap_or(inner.written), inner.written)
-        };
-        if position - start < self.limits.segment_bytes_max {
+    fn end(&self, mut inner: MutexGuard<'_, Inner>) -> Work {
+        if inner.state == State::Closing {
+            inner.state = State::Drained;
+        }
+        drop(inner);
+        self.wanted.notify_one();
+        Work::End
+    }
+
+    /// Begins a new segment when the current one is full and there is room for one.
+    fn rotate_where_full(&self, batch: &mut Batch) -> Result<(), std::io::Error> {
+        let is_due =
+            batch.offset >= self.limits.segment_bytes_max && self.inner.lock().room == Room::Plenty;
+        if !is_due {
             return Ok(());
         }
-        let new = Arc::new(self.folder.create_segment(position)?);
+        match self.begin_segment() {
+            Err(error) if room::is_lacking(&error) => self.refuse_for_room(),
+            begun => begun?,
+        }
+        let inner = self.inner.lock();
+        batch.file = Arc::clone(&inner.segments.current);
+        batch.offset = inner.segment_bytes();
+        Ok(())
+    }
+
+    /// Begins a new segment at the position written; nobody may be writing.
+    pub(super) fn begin_segment(&self) -> Result<(), std::io::Error> {
+        let position = self.inner.lock().written;
+        let room_bytes = self.limits.room_bytes();
+        let new = Arc::new(self.folder.create_segment(position, room_bytes)?);
+        failpoint::pass("journal.rotated");
         let mut inner = self.inner.lock();
-        let full = std::mem::replace(&mut inner.segments.current, Arc::clone(&new));
+        let full = std::mem::replace(&mut inner.segments.current, new);
         inner.segments.unsynced.push(full);
         inner.segments.folder_changed = true;
         inner.segments.starts.push(position);
-        *file = new;
         Ok(())
     }
 
@@ -170,10 +237,13 @@ impl Log {
 
 impl Inner {
     /// Takes everything appended; whoever has it is the one who writes.
-    fn take_batch(&mut self) -> (Vec<u8>, Arc<fs::File>) {
+    fn take_batch(&mut self) -> Batch {
         self.writing = true;
         let spare = std::mem::take(&mut self.spare);
-        let batch = std::mem::replace(&mut self.buffer, spare);
-        (batch, Arc::clone(&self.segments.current))
+        Batch {
+            bytes: std::mem::replace(&mut self.buffer, spare),
+            file: Arc::clone(&self.segments.current),
+            offset: self.segment_bytes(),
+        }
     }
 }

@@ -47,7 +47,7 @@ async fn a_hit_survives_a_kill_although_nobody_waited_for_it() {
     assert!(matches!(records.as_slice(), [Record::Replayed(_)]));
 }
 
-fn replay(number: u128) -> form::Replay {
+pub(super) fn replay(number: u128) -> form::Replay {
     let intent = intent(number);
     form::Replay {
         request_id: intent.request_id,
