@@ -6,11 +6,13 @@
 //! while it passes, and booked before its last byte goes out.
 
 mod app;
+mod attribution;
 mod auth;
 mod banner;
 mod body;
 mod cli;
 mod command;
+mod directions;
 mod edge;
 mod error;
 mod exchange;

@@ -1,6 +1,5 @@
 //! Says to metering what a prompt intends and how it ended; the only place where the two vocabularies meet.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cache::Hit;
@@ -27,7 +26,7 @@ pub(crate) fn intent(
         request_id: prompt.request,
         attempt: 1,
         caller: prompt.caller,
-        workflow: None,
+        attribution: prompt.attribution.clone(),
         endpoint: prompt.call.endpoint,
         dialect: prompt.call.dialect,
         model: prompt.call.model.clone(),
@@ -46,7 +45,6 @@ pub(crate) fn intent(
         price,
         cache_status: Some(cache),
         charge_to: ChargeTo::Tenant,
-        tags: BTreeMap::new(),
     }
 }
 
@@ -158,7 +156,7 @@ pub(crate) fn replay(
     Replay {
         request_id: prompt.request,
         caller: prompt.caller,
-        workflow: None,
+        attribution: prompt.attribution.clone(),
         endpoint: prompt.call.endpoint,
         dialect: prompt.call.dialect,
         model: prompt.call.model.clone(),
@@ -177,7 +175,6 @@ pub(crate) fn replay(
         cache_status: CacheStatus::Exact,
         saved_cost: saved.unwrap_or(Usd::ZERO),
         latency: prompt.received.elapsed(),
-        tags: BTreeMap::new(),
     }
 }
 

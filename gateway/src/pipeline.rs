@@ -13,12 +13,13 @@ use arc_swap::ArcSwap;
 use cache::{Cache, Control};
 use config::Config;
 use config::section::Unpriced;
-use metering::{CacheStatus, CallPermit, Estimate, Held, Metering, Price, Refusal};
+use metering::{Attribution, CacheStatus, CallPermit, Estimate, Held, Metering, Price, Refusal};
 use tokio_util::task::TaskTracker;
 use types::call::Call;
 use types::id::Request;
 use types::{Caller, Clock, Id, Permission};
 
+use crate::directions::Directions;
 use crate::error::Error;
 use crate::exchange::{self, Exchange};
 use crate::finish::{Finish, Leftovers, Presence};
@@ -72,6 +73,14 @@ impl Settings {
     }
 }
 
+/// Who asks what, and what for.
+struct Asked {
+    request: Id<Request>,
+    caller: Caller,
+    attribution: Attribution,
+    call: Call,
+}
+
 /// A prompt let in, with what it holds until its end.
 struct Admitted {
     prompt: Arc<Prompt>,
@@ -86,12 +95,18 @@ impl Pipeline {
         request: Id<Request>,
         caller: Caller,
         call: Call,
-        control: Control,
+        directions: Directions,
     ) -> Result<Reply, Error> {
         let settings = self.settings.load_full();
-        let admitted = self.admit(&settings, request, caller, call).await?;
+        let asked = Asked {
+            request,
+            caller,
+            attribution: directions.attribution,
+            call,
+        };
+        let admitted = self.admit(&settings, asked).await?;
         let price = price(&settings, &admitted.prompt)?;
-        let looked_up = self.look_up(&admitted.prompt, control).await;
+        let looked_up = self.look_up(&admitted.prompt, directions.cache).await;
         if let LookedUp::Hit(hit) = looked_up {
             return self.replay(&settings, admitted, &hit, price.as_deref());
         }
@@ -125,13 +140,13 @@ impl Pipeline {
     }
 
     /// Rate, template and model, then one API call from a lease: a hit costs that and no more.
-    async fn admit(
-        &self,
-        settings: &Settings,
-        request: Id<Request>,
-        caller: Caller,
-        call: Call,
-    ) -> Result<Admitted, Error> {
+    async fn admit(&self, settings: &Settings, asked: Asked) -> Result<Admitted, Error> {
+        let Asked {
+            request,
+            caller,
+            attribution,
+            call,
+        } = asked;
         require(&caller, Permission::AiInvoke)?;
         let admission = settings.limits.admit(&caller)?;
         let call = template::render(call);
@@ -142,6 +157,7 @@ impl Pipeline {
             at,
             received: Instant::now(),
             caller,
+            attribution,
             call,
             deployment,
         });

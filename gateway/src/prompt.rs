@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use metering::Estimate;
+use metering::{Attribution, Estimate};
 use types::call::{Call, Dialect, Part};
 use types::id::Request;
 use types::{Caller, Id};
@@ -22,6 +22,8 @@ pub(crate) struct Prompt {
     pub(crate) received: Instant,
     /// Who asks.
     pub(crate) caller: Caller,
+    /// What it is for.
+    pub(crate) attribution: Attribution,
     /// What is asked.
     pub(crate) call: Call,
     /// Who will answer.

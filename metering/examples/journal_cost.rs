@@ -4,7 +4,6 @@
 //! written, and a SETTLE, awaited until it is durable. The CPU includes the callers' own work
 //! of making the records, which is measured apart first.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use metering::journal::{Durability, Options};
 use metering::price::Service;
 use metering::record::Held;
-use metering::{CacheStatus, ChargeTo, Estimate, Intent, Journal, Settlement};
+use metering::{Attribution, CacheStatus, ChargeTo, Estimate, Intent, Journal, Settlement};
 use tokio_util::task::TaskTracker;
 use types::call::{Dialect, Endpoint};
 use types::{Caller, Clock, Id, Outcome, Permissions, Principal, SystemClock, Usage, UsageSource};
@@ -117,7 +116,7 @@ fn intent() -> Intent {
             permissions: Permissions::NONE,
             department: None,
         },
-        workflow: None,
+        attribution: Attribution::default(),
         endpoint: Endpoint::Chat,
         dialect: Dialect::Openai,
         model: "default".to_owned(),
@@ -135,7 +134,6 @@ fn intent() -> Intent {
         price: None,
         cache_status: Some(CacheStatus::Miss),
         charge_to: ChargeTo::Tenant,
-        tags: BTreeMap::new(),
     }
 }
 

@@ -34,4 +34,4 @@ pub use metering::{Metering, StartError};
 pub use options::Options;
 pub use price::{Price, PriceBook};
 pub use quota::{CallPermit, Estimate, Quota, Refusal, Reservation, Resource};
-pub use record::{CacheStatus, ChargeTo, Failure, Held, Intent, Replay, Settlement};
+pub use record::{Attribution, CacheStatus, ChargeTo, Failure, Held, Intent, Replay, Settlement};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use types::call::{Dialect, Endpoint};
-use types::id::{Request, Workflow};
+use types::id::{Execution, Request, Step, Workflow};
 use types::{Caller, Id, Outcome, Usage, UsageSource, Usd};
 
 use crate::price::{Price, Service};
@@ -25,8 +25,8 @@ pub struct Intent {
     pub attempt: u32,
     /// Who asked; who pays.
     pub caller: Caller,
-    /// The workflow whose step asked, if one did.
-    pub workflow: Option<Id<Workflow>>,
+    /// What it is for, fixed now.
+    pub attribution: Attribution,
     /// The kind of work.
     pub endpoint: Endpoint,
     /// The client's dialect.
@@ -53,7 +53,18 @@ pub struct Intent {
     pub cache_status: Option<CacheStatus>,
     /// Who pays.
     pub charge_to: ChargeTo,
-    /// Labels for reports, fixed now.
+}
+
+/// What a request is for, beside who asks: reports and budgets go by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attribution {
+    /// The workflow whose step asked, if one did.
+    pub workflow: Option<Id<Workflow>>,
+    /// The run of the workflow.
+    pub execution: Option<Id<Execution>>,
+    /// The step of the run.
+    pub step: Option<Id<Step>>,
+    /// Labels of the caller's own, by name.
     pub tags: BTreeMap<String, String>,
 }
 
@@ -137,8 +148,8 @@ pub struct Replay {
     pub request_id: Id<Request>,
     /// Who asked.
     pub caller: Caller,
-    /// The workflow whose step asked, if one did.
-    pub workflow: Option<Id<Workflow>>,
+    /// What it is for.
+    pub attribution: Attribution,
     /// The kind of work.
     pub endpoint: Endpoint,
     /// The client's dialect.
@@ -165,8 +176,6 @@ pub struct Replay {
     pub saved_cost: Usd,
     /// From admission to the last byte.
     pub latency: Duration,
-    /// Labels for reports.
-    pub tags: BTreeMap<String, String>,
 }
 
 impl CacheStatus {

@@ -50,6 +50,10 @@ kinds! {
     Node,
     /// A workflow: table `workflows`.
     Workflow,
+    /// One run of a workflow: table `workflow_executions`.
+    Execution,
+    /// One step of a run: table `execution_steps`.
+    Step,
     /// A prompt template: table `prompt_templates`.
     Template,
 }

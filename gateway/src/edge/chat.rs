@@ -6,6 +6,7 @@ use types::Id;
 
 use super::request::{presented_key, read_body};
 use crate::app::Shared;
+use crate::directions::Directions;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::wire::openai;
@@ -29,8 +30,7 @@ pub(crate) async fn create_chat_completion(
         .server
         .request_body_bytes_max;
     let body = read_body(body, bytes_max).await?;
-    let control = cache::Control::from_headers(&head.headers)
-        .map_err(|error| Error::invalid(error.to_string(), None))?;
+    let directions = Directions::from_headers(&head.headers)?;
     let call = openai::request::decode(&body)?;
-    shared.pipeline.answer(id, caller, call, control).await
+    shared.pipeline.answer(id, caller, call, directions).await
 }

@@ -1,11 +1,14 @@
 //! The main job: a client asks, a provider answers, and the books say exactly what that was and what it costs.
 
+use bytes::Bytes;
+use http::Method;
+use http_body_util::Full;
 use loadtest::oracle::price::{Prices, Usd, decimal};
 use loadtest::provider::books::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    GEMINI, OPENAI, Request, Stack, Tenant, Tokens, ask, ask_stream, ask_stream_with_usage,
+    CHAT, GEMINI, OPENAI, Request, Stack, Tenant, Tokens, ask, ask_stream, ask_stream_with_usage,
 };
 
 /// The shipped price list, read by the oracle.
@@ -190,4 +193,35 @@ fn text_of(events: &[String]) -> String {
         Some(text.to_owned())
     });
     pieces.collect()
+}
+
+#[tokio::test]
+async fn what_a_request_is_for_stands_in_the_books() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant("mine").await;
+    let client = stack.gateway.client();
+    let workflow = "01993752-0000-7000-8000-000000000001";
+    let ask_for = async |tags: &str| {
+        let request = client.request(Method::POST, CHAT, Some(&tenant.key));
+        let request = request
+            .header("x-flowpilot-tags", tags)
+            .header("x-flowpilot-workflow", workflow);
+        let body = Full::new(Bytes::from(ask(OPENAI, "What for?").to_string()));
+        client.exchange(request.body(body).unwrap()).await
+    };
+
+    ask_for("no pair").await.expect(400);
+    ask_for("team=search, feature=autocomplete")
+        .await
+        .expect(200);
+    let hit = ask_for("team=search, feature=autocomplete")
+        .await
+        .expect(200);
+    assert_eq!(hit.header("x-flowpilot-cache"), "exact");
+
+    stack.ledger.booked(2).await;
+    let attributed = "SELECT count(*) FROM usage_events AS event JOIN ai_requests AS request ON request.id = event.request_id
+                       WHERE event.tags = '{\"team\": \"search\", \"feature\": \"autocomplete\"}' AND request.tags = event.tags
+                         AND event.workflow_id = '01993752-0000-7000-8000-000000000001' AND request.workflow_id = event.workflow_id";
+    assert_eq!(stack.ledger.count(attributed).await, 4);
 }

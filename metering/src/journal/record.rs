@@ -42,7 +42,6 @@ pub(crate) struct Subject {
     pub(crate) user: Uuid,
     pub(crate) department: Option<Uuid>,
     pub(crate) workflow: Option<Uuid>,
-    /// No caller fills these two in yet; they are here because version 1 is frozen.
     pub(crate) execution: Option<Uuid>,
     pub(crate) step: Option<Uuid>,
     pub(crate) endpoint: Word,
@@ -178,9 +177,9 @@ impl Intent {
             api_key: None,
             user: Uuid::nil(),
             department: None,
-            workflow: intent.workflow.map(Into::into),
-            execution: None,
-            step: None,
+            workflow: intent.attribution.workflow.map(Into::into),
+            execution: intent.attribution.execution.map(Into::into),
+            step: intent.attribution.step.map(Into::into),
             endpoint: intent.endpoint.as_str().into(),
             dialect: intent.dialect.as_str().into(),
             model: text::clean(intent.model),
@@ -196,7 +195,7 @@ impl Intent {
                 .as_ref()
                 .and_then(CallPermit::lease_id)
                 .map(Into::into),
-            tags: text::clean_tags(intent.tags),
+            tags: text::clean_tags(intent.attribution.tags),
         };
         subject.who(&intent.caller);
         Self {
@@ -225,9 +224,9 @@ impl Replayed {
             api_key: None,
             user: Uuid::nil(),
             department: None,
-            workflow: replay.workflow.map(Into::into),
-            execution: None,
-            step: None,
+            workflow: replay.attribution.workflow.map(Into::into),
+            execution: replay.attribution.execution.map(Into::into),
+            step: replay.attribution.step.map(Into::into),
             endpoint: replay.endpoint.as_str().into(),
             dialect: replay.dialect.as_str().into(),
             model: text::clean(replay.model),
@@ -239,7 +238,7 @@ impl Replayed {
             temperature: replay.temperature.map(text::clean),
             cache_status: Some(replay.cache_status.as_str().into()),
             call_lease,
-            tags: text::clean_tags(replay.tags),
+            tags: text::clean_tags(replay.attribution.tags),
         };
         subject.who(&replay.caller);
         Self {

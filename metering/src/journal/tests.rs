@@ -14,6 +14,7 @@ use types::{Caller, Outcome, Permissions, Principal, SystemClock, TestClock, Usa
 
 use super::*;
 use crate::quota::Estimate;
+use crate::record::Attribution;
 
 fn options(folder: &Path) -> Options {
     Options {
@@ -49,7 +50,10 @@ fn intent(number: u128) -> form::Intent {
         request_id: fixed(number),
         attempt: 1,
         caller: caller(),
-        workflow: None,
+        attribution: Attribution {
+            tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
+            ..Attribution::default()
+        },
         endpoint: Endpoint::Chat,
         dialect: Dialect::Openai,
         model: "default".to_owned(),
@@ -66,7 +70,6 @@ fn intent(number: u128) -> form::Intent {
         price: None,
         cache_status: Some(form::CacheStatus::Miss),
         charge_to: form::ChargeTo::Tenant,
-        tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
     }
 }
 

@@ -10,7 +10,7 @@ use config::{Config, PriceList};
 use database::Database;
 use database::testing::TestDatabase;
 use metering::record::Held;
-use metering::{ChargeTo, Estimate, Intent, Metering, Options, Replay, Settlement};
+use metering::{Attribution, ChargeTo, Estimate, Intent, Metering, Options, Replay, Settlement};
 use rust_decimal::Decimal;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -176,7 +176,10 @@ pub(crate) fn intent(metering: &Metering, caller: Caller) -> Intent {
         request_id: Id::new(&SystemClock),
         attempt: 1,
         caller,
-        workflow: None,
+        attribution: Attribution {
+            tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
+            ..Attribution::default()
+        },
         endpoint: Endpoint::Chat,
         dialect: Dialect::Openai,
         model: "default".to_owned(),
@@ -193,7 +196,6 @@ pub(crate) fn intent(metering: &Metering, caller: Caller) -> Intent {
         price: metering.prices().find("p", "m", now),
         cache_status: Some(metering::CacheStatus::Miss),
         charge_to: ChargeTo::Tenant,
-        tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
     }
 }
 
@@ -236,7 +238,7 @@ pub(crate) async fn hit(metering: &Metering, caller: Caller, saved: Usd) {
     let replay = Replay {
         request_id: Id::new(&SystemClock),
         caller,
-        workflow: None,
+        attribution: Attribution::default(),
         endpoint: Endpoint::Chat,
         dialect: Dialect::Openai,
         model: "default".to_owned(),
@@ -250,7 +252,6 @@ pub(crate) async fn hit(metering: &Metering, caller: Caller, saved: Usd) {
         cache_status: metering::CacheStatus::Exact,
         saved_cost: saved,
         latency: Duration::from_millis(1),
-        tags: BTreeMap::new(),
     };
     metering.journal().replayed(replay, Some(call)).unwrap();
 }

@@ -52,7 +52,7 @@ pub(super) fn replay(number: u128) -> form::Replay {
     form::Replay {
         request_id: intent.request_id,
         caller: intent.caller,
-        workflow: None,
+        attribution: Attribution::default(),
         endpoint: intent.endpoint,
         dialect: intent.dialect,
         model: intent.model,
@@ -66,7 +66,6 @@ pub(super) fn replay(number: u128) -> form::Replay {
         cache_status: form::CacheStatus::Exact,
         saved_cost: Usd::ZERO,
         latency: Duration::from_millis(1),
-        tags: BTreeMap::new(),
     }
 }
 

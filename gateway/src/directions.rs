@@ -1,0 +1,28 @@
+//! What a client says about its request beside the body: how the cache is to be used, and what the request is for.
+
+use http::HeaderMap;
+use metering::Attribution;
+
+use crate::attribution;
+use crate::error::Error;
+
+/// Read from the headers, which are the same in every dialect.
+#[derive(Debug, Clone)]
+pub(crate) struct Directions {
+    /// What may be done with the cache.
+    pub(crate) cache: cache::Control,
+    /// What the request is for.
+    pub(crate) attribution: Attribution,
+}
+
+impl Directions {
+    /// Reads the headers; what is said in a wrong form is an error rather than overheard.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
+        let cache = cache::Control::from_headers(headers)
+            .map_err(|error| Error::invalid(error.to_string(), None))?;
+        Ok(Self {
+            cache,
+            attribution: attribution::from_headers(headers)?,
+        })
+    }
+}
