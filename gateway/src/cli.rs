@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Print reports.
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Look after what reports are read from.
+    #[command(subcommand)]
+    Rollup(RollupCommand),
     /// Look after quota leases.
     #[command(subcommand)]
     Leases(LeasesCommand),
@@ -149,6 +152,20 @@ pub(crate) enum ReportCommand {
         /// How to print it.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
+    },
+}
+
+/// Roll-ups.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RollupCommand {
+    /// Make a month's roll-ups anew from its usage events: the same sums, however often. Booking waits meanwhile, a day at a time.
+    Recompute {
+        /// The month, such as 2026-11; without it the current one, by UTC.
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<String>,
+        /// One organization's slug or id; without it all of them.
+        #[arg(long)]
+        organization: Option<String>,
     },
 }
 

@@ -6,6 +6,7 @@ mod leases;
 mod migrate;
 mod openapi;
 mod report;
+mod rollup;
 mod serve;
 mod setup;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::CheckConfig => check_config::run(&common),
         Command::Keys(command) => keys::run(&common, command),
         Command::Report(command) => report::run(&common, command),
+        Command::Rollup(command) => rollup::run(&common, command),
         Command::Leases(command) => leases::run(&common, &command),
         Command::Openapi => openapi::run(),
     };

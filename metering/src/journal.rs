@@ -49,7 +49,9 @@ pub use pending::{Durable, Pending};
 
 pub(crate) use files::Watermark;
 pub(crate) use reader::{Entry, ReadError, Reader};
-pub(crate) use record::{Intent, Record, Replayed, STANDARD, Settle, Subject, Tokens};
+pub(crate) use record::{
+    Intent, Record, Replayed, STANDARD, Settle, Subject, Tokens, service_word,
+};
 
 use crate::quota::CallPermit;
 use crate::{price, record as form};

@@ -25,6 +25,7 @@ pub mod quota;
 pub mod quotas;
 pub mod record;
 pub mod report;
+pub mod rollup;
 mod shipper;
 mod store;
 pub mod text;

@@ -60,11 +60,13 @@ impl Metering {
             node: journal.node(),
         };
         let quota = Quota::start(options.quota(), surroundings);
+        let prices = Arc::new(ArcSwap::from_pointee(PriceBook::new(&options.prices)));
         let surroundings = shipper::Surroundings {
             journal: journal.clone(),
             database: database.clone(),
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
+            prices: Arc::clone(&prices),
             life: quota.life(),
         };
         let shipper = shipper::start(options.shipper(), surroundings);
@@ -72,7 +74,7 @@ impl Metering {
             journal,
             quota,
             shipper,
-            prices: Arc::new(ArcSwap::from_pointee(PriceBook::new(&options.prices))),
+            prices,
             database,
             tasks,
         })

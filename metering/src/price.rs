@@ -4,6 +4,7 @@
 //! never touches a request under way. Every class of tokens is priced once: [`types::Usage`] counts cached, audio and image
 //! tokens inside the input and reasoning tokens inside the output, and [`Price::cost`] takes them apart first.
 
+mod class;
 mod cost;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,12 @@ use chrono::{DateTime, Utc};
 use config::PriceList;
 use uuid::Uuid;
 
+use crate::journal::service_word;
+
+pub use class::{Charge, TokenClass};
 pub use config::prices::Service;
 pub use cost::Error;
+pub(crate) use cost::unpriced;
 
 /// The namespace of price ids, made once for this purpose.
 const PRICE_IDS: Uuid = Uuid::from_u128(0x0199_37c5_3f5e_7b0a_9f0d_51e6_1a5c_2d84);
@@ -25,6 +30,7 @@ const PRICE_IDS: Uuid = Uuid::from_u128(0x0199_37c5_3f5e_7b0a_9f0d_51e6_1a5c_2d8
 #[derive(Debug, Clone, Default)]
 pub struct PriceBook {
     providers: Arc<HashMap<String, HashMap<String, History>>>,
+    by_id: Arc<HashMap<Uuid, Arc<Price>>>,
 }
 
 /// A model's prices, oldest first, each with the day from which it holds.
@@ -48,9 +54,17 @@ impl PriceBook {
             let history = models.entry(listed.model.clone()).or_default();
             history.push(Arc::new(Price::of(Arc::clone(listed))));
         }
+        let all = providers.values().flat_map(HashMap::values).flatten();
+        let by_id = all.map(|price| (price.id, Arc::clone(price))).collect();
         Self {
             providers: Arc::new(providers),
+            by_id: Arc::new(by_id),
         }
+    }
+
+    /// The price of an id, if it is still in the list.
+    pub fn by_id(&self, id: Uuid) -> Option<&Arc<Price>> {
+        self.by_id.get(&id)
     }
 
     /// The price that holds at a moment; `provider` is the name in the price list (`providers.NAME.price_provider`).
@@ -84,4 +98,15 @@ impl Price {
     pub fn listed(&self) -> &config::Price {
         &self.listed
     }
+}
+
+/// The service of a word in the books.
+pub(crate) fn service(word: &str) -> Option<Service> {
+    let known = [
+        Service::Standard,
+        Service::Batch,
+        Service::Flex,
+        Service::Priority,
+    ];
+    known.into_iter().find(|known| service_word(*known) == word)
 }

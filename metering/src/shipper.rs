@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use database::Database;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 use crate::failpoint;
 use crate::journal::{Entry, Journal, ReadError, Reader, Record, Watermark};
+use crate::price::PriceBook;
 use crate::store::{leases, ledger, watermarks};
 use booking::Booking;
 use join::Joiner;
@@ -56,6 +58,8 @@ pub(crate) struct Surroundings {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
+    /// What takes the cost of an event apart.
+    pub(crate) prices: Arc<ArcSwap<PriceBook>>,
     /// This process, whose leases are not those of earlier ones.
     pub(crate) life: Uuid,
 }
@@ -286,7 +290,8 @@ impl Service {
         loop {
             let begun = Instant::now();
             let report = self.report(mark);
-            match ledger::post(&self.around.database, part, &report).await {
+            let prices = self.around.prices.load_full();
+            match ledger::post(&self.around.database, part, &prices, &report).await {
                 Ok(inserted) => {
                     failpoint::pass("shipper.posted");
                     self.reported_at = Instant::now();

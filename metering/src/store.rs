@@ -1,8 +1,17 @@
 //! The SQL of this crate; nothing else here contains any.
 
+/// Every row's value of one column.
+macro_rules! column {
+    ($rows:expr, $row:pat => $value:expr) => {
+        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
+    };
+}
+
+pub(crate) mod events;
 pub(crate) mod leases;
 pub(crate) mod ledger;
 pub(crate) mod quotas;
 pub(crate) mod reports;
+pub(crate) mod rollups;
 pub(crate) mod totals;
 pub(crate) mod watermarks;

@@ -35,7 +35,7 @@ pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<Exi
 }
 
 /// A month as its first day and the first day of the next one.
-fn span(month: Option<&str>) -> anyhow::Result<(NaiveDate, NaiveDate)> {
+pub(super) fn span(month: Option<&str>) -> anyhow::Result<(NaiveDate, NaiveDate)> {
     let first = match month {
         Some(month) => NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d")
             .with_context(|| format!("--month {month} is no month; write it as 2026-11"))?,

@@ -300,7 +300,8 @@ impl From<Usage> for Tokens {
 /// The service that has no word of its own in the books.
 pub(crate) const STANDARD: &str = "standard";
 
-const fn service_word(service: Service) -> &'static str {
+/// The word for a service in the books.
+pub(crate) const fn service_word(service: Service) -> &'static str {
     match service {
         Service::Standard => STANDARD,
         Service::Batch => "batch",

@@ -1,6 +1,6 @@
 //! Posting: requests, usage events, totals and quotas in one transaction, from the rows that were really inserted.
 //!
-//! The order of the steps is the order of the locks, the same on every node: billing periods, then days, then roll-ups,
+//! The order of the steps is the order of the locks, the same on every node: billing periods, then who was active, then days, then roll-ups,
 //! then quotas, each sorted by organization. Quotas come last, because the request path waits for them.
 
 use std::collections::{BTreeMap, HashSet};
@@ -15,18 +15,20 @@ use super::leases::{self, bigint};
 use super::totals::{self, Totals};
 use super::watermarks::{self, Report};
 use crate::failpoint;
+use crate::price::PriceBook;
 use crate::shipper::booking::{Booking, EventRow, RequestRow};
 use crate::text::fit;
 
 /// Widths of the columns, in characters; longer texts are cut rather than refused.
-pub(super) const MODEL_MAX: usize = 255;
-pub(super) const PROVIDER_MAX: usize = 100;
+pub(crate) const MODEL_MAX: usize = 255;
+pub(crate) const PROVIDER_MAX: usize = 100;
 const ERROR_KIND_MAX: usize = 50;
 
 /// Books what is not booked yet. How many usage events were new.
 pub(crate) async fn post(
     database: &Database,
     bookings: &[Booking],
+    prices: &PriceBook,
     report: &Report,
 ) -> Result<usize, Error> {
     let mut requests: Vec<_> = bookings.iter().filter_map(Booking::request_row).collect();
@@ -37,15 +39,16 @@ pub(crate) async fn post(
 
     database
         .worker("ledger: post", Bulkhead::Workers, |tx| {
-            Box::pin(post_in(tx.connection(), requests, events, report))
+            let rows = (requests, events);
+            Box::pin(post_in(tx.connection(), rows, prices, report))
         })
         .await
 }
 
 async fn post_in(
     connection: &mut PgConnection,
-    requests: &[RequestRow<'_>],
-    events: &[EventRow<'_>],
+    (requests, events): (&[RequestRow<'_>], &[EventRow<'_>]),
+    prices: &PriceBook,
     report: &Report,
 ) -> Result<usize, Error> {
     let months = totals::months(events);
@@ -57,7 +60,7 @@ async fn post_in(
         .iter()
         .filter(|event| inserted.contains(&event.id.uuid()))
         .collect();
-    let totals = Totals::of(&new, &billed);
+    let totals = Totals::of(&new, &billed, prices);
     totals.post(connection).await?;
     leases::settle(connection, &new).await?;
     watermarks::put_in(connection, report).await?;
@@ -80,13 +83,6 @@ pub(crate) fn is_fault_of_a_row(error: &Error) -> bool {
         Error::Other(cause) => cause.sqlstate().is_some_and(|code| code.starts_with("22")),
         _ => false,
     }
-}
-
-/// Every row's value of one column.
-macro_rules! column {
-    ($rows:expr, $row:ident => $value:expr) => {
-        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
 }
 
 async fn insert_requests(

@@ -68,6 +68,12 @@ async fn assert_books_balance(admin: &PgPool) -> Sums {
               , COALESCE(sum(total_ai_cost_usd), 0) AS cost
            FROM daily_metrics",
     );
+    let charges: Decimal =
+        sqlx::query_scalar("SELECT COALESCE(sum(cost_usd), 0) FROM metering.charge_rollup")
+            .fetch_one(admin)
+            .await
+            .unwrap();
+    assert_eq!(charges, events.cost);
     for totals in [periods, days] {
         let row = totals.fetch_one(admin).await.unwrap();
         assert_eq!(row.get::<i64, _>("calls"), events.calls);

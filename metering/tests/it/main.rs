@@ -8,3 +8,5 @@ mod endpoints;
 mod leases;
 #[cfg(test)]
 mod node;
+#[cfg(test)]
+mod rollups;
