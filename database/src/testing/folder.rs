@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Environment, Sources};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
 
 use super::BoxError;
 use crate::embedded::assets::Store;
@@ -13,6 +15,13 @@ use crate::embedded::{Binaries, end_leftover};
 
 /// What every scratch folder's name begins with.
 const PREFIX: &str = "flowpilot-test-";
+
+/// Where Linux keeps files in memory. Each test's database is hundreds of small files that live for seconds, and a disk's
+/// file system spends more time on making and deleting them than the tests on their questions.
+const MEMORY: &str = "/dev/shm";
+
+/// What has to be free there, in bytes: a whole run needs less than half of it.
+const MEMORY_BYTES_MIN: u64 = 4 << 30;
 
 /// A folder this young may be one that another process is about to use.
 const SETTLED_AFTER: Duration = Duration::from_mins(2);
@@ -36,7 +45,7 @@ pub fn binaries() -> Result<Binaries, BoxError> {
 ///
 /// Removed are the folders whose server nobody runs any more.
 pub fn scratch_folder() -> Result<PathBuf, BoxError> {
-    let place = std::env::temp_dir();
+    let place = place();
     for entry in fs_err::read_dir(&place)? {
         let folder = entry?.path();
         let name = folder.file_name().and_then(|name| name.to_str());
@@ -49,6 +58,18 @@ pub fn scratch_folder() -> Result<PathBuf, BoxError> {
         .permissions(Permissions::from_mode(0o755))
         .tempdir_in(place)?;
     Ok(folder.keep())
+}
+
+/// In memory where there is room for it, else wherever temporary files go.
+fn place() -> PathBuf {
+    let memory = Path::new(MEMORY);
+    let free = statvfs(memory).map(|of| of.blocks_available().saturating_mul(of.fragment_size()));
+    let writable = access(memory, AccessFlags::W_OK).is_ok();
+    if writable && free.is_ok_and(|bytes| bytes >= MEMORY_BYTES_MIN) {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 /// Removes a folder if nobody holds its lock. Failing is no matter: the next run tries again.
