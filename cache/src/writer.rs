@@ -19,7 +19,11 @@ use crate::known::Known;
 use crate::{metric, store};
 
 /// Entries of one statement: enough to share its cost, few enough that it holds its locks for milliseconds.
-const BATCH_ROWS_MAX: usize = 128;
+const BATCH_ROWS_MAX: usize = 512;
+
+/// How long a batch gathers after its first entry: a transaction of a few rows costs nearly as much as one of many, and
+/// nobody waits for the table, since this process has the answer in memory and others look every two seconds.
+const BATCH_GATHER: Duration = Duration::from_millis(50);
 
 /// How often hit counts are written. They are statistics; nobody waits for them.
 const HITS_INTERVAL: Duration = Duration::from_secs(5);
@@ -62,6 +66,7 @@ impl Writer {
                 () = stop.cancelled(), if !queue.is_closed() => queue.close(),
             }
             if !batch.is_empty() {
+                gather(queue, &mut batch, stop).await;
                 self.write(&batch).await;
                 batch.clear();
             }
@@ -129,5 +134,21 @@ impl Writer {
                 "the cache cannot write to the database; answers are kept in memory only"
             );
         }
+    }
+}
+
+/// Adds what comes meanwhile to a batch, until it is full, has waited, or everything is to stop.
+async fn gather(queue: &mut mpsc::Receiver<Row>, batch: &mut Vec<Row>, stop: &CancellationToken) {
+    let fill = async {
+        while batch.len() < BATCH_ROWS_MAX {
+            if queue.recv_many(batch, BATCH_ROWS_MAX - batch.len()).await == 0 {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = fill => {}
+        () = tokio::time::sleep(BATCH_GATHER) => {}
+        () = stop.cancelled() => {}
     }
 }

@@ -54,11 +54,11 @@ async fn post_in(
     let months = totals::months(events);
     let billed = totals::open_periods(connection, &months).await?;
     insert_requests(connection, requests).await?;
-    let inserted = insert_events(connection, events, &billed).await?;
+    let known = insert_events(connection, events, &billed).await?;
 
     let new: Vec<_> = events
         .iter()
-        .filter(|event| inserted.contains(&event.id.uuid()))
+        .filter(|event| !known.contains(&event.id.uuid()))
         .collect();
     let totals = Totals::of(&new, &billed, prices);
     totals.post(connection).await?;
@@ -150,29 +150,34 @@ async fn insert_requests(
     Ok(())
 }
 
-/// Inserts what is not there yet, and says which that was.
+/// Inserts what is not there yet, and says which were known already: nearly always none, so that nothing is sent back.
 async fn insert_events(
     connection: &mut PgConnection,
     rows: &[EventRow<'_>],
     billed: &BTreeMap<(Uuid, NaiveDate), NaiveDate>,
 ) -> Result<HashSet<Uuid>, Error> {
-    let inserted = sqlx::query_scalar!(
-        "
-        INSERT INTO usage_events
-               ( id, created_at, organization_id, event_type, quantity, cost_usd, metadata, request_id, attempt, outcome
-               , provider, model, api_key_id, user_id, department_id, workflow_id, input_tokens, cache_read_tokens
-               , cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, image_tokens, output_tokens
-               , reasoning_tokens, audio_output_tokens, web_searches, saved_cost_usd, price_id, usage_source, charge_to
-               , lease_id, tags )
-        SELECT *
-          FROM unnest( $1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::bigint[], $6::numeric[], $7::jsonb[], $8::uuid[]
-                     , $9::integer[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[]
-                     , $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
-                     , $24::bigint[], $25::bigint[], $26::bigint[], $27::numeric[], $28::uuid[], $29::text[], $30::text[]
-                     , $31::uuid[], $32::jsonb[] )
-            ON CONFLICT DO NOTHING
-        RETURNING id
-        ",
+    let known = sqlx::query_scalar!(
+        r#"
+        WITH new AS (
+            INSERT INTO usage_events
+                   ( id, created_at, organization_id, event_type, quantity, cost_usd, metadata, request_id, attempt, outcome
+                   , provider, model, api_key_id, user_id, department_id, workflow_id, input_tokens, cache_read_tokens
+                   , cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, image_tokens, output_tokens
+                   , reasoning_tokens, audio_output_tokens, web_searches, saved_cost_usd, price_id, usage_source, charge_to
+                   , lease_id, tags )
+            SELECT *
+              FROM unnest( $1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::bigint[], $6::numeric[], $7::jsonb[], $8::uuid[]
+                         , $9::integer[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[]
+                         , $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
+                         , $24::bigint[], $25::bigint[], $26::bigint[], $27::numeric[], $28::uuid[], $29::text[], $30::text[]
+                         , $31::uuid[], $32::jsonb[] )
+                ON CONFLICT DO NOTHING
+            RETURNING id
+        )
+        SELECT sent.id AS "id!" -- of an array, which holds no nulls
+          FROM unnest($1::uuid[]) AS sent (id)
+         WHERE NOT EXISTS (SELECT FROM new WHERE new.id = sent.id)
+        "#,
         &column!(rows, row => row.id.uuid()) as _,
         &column!(rows, row => row.subject.created_at()) as _,
         &column!(rows, row => row.subject.organization) as _,
@@ -208,7 +213,7 @@ async fn insert_events(
     )
     .fetch_all(connection)
     .await?;
-    Ok(inserted.into_iter().collect())
+    Ok(known.into_iter().collect())
 }
 
 /// What the event says beside its columns: among it, the period it is billed in where its own was closed already.
