@@ -30,6 +30,7 @@ pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
         messages: vec![Message::text(Role::User, question)],
         parameters: Parameters::default(),
         delivery: Delivery::Whole,
+        template: None,
         version: None,
         body: Bytes::new(),
     };

@@ -40,8 +40,10 @@ pub struct Call {
     pub endpoint: Endpoint,
     /// The model as the client named it: an alias, a model, or `provider/model`.
     pub model: String,
-    /// The conversation, oldest first.
+    /// The conversation, oldest first; may be empty where a template is named, until it is rendered.
     pub messages: Vec<Message>,
+    /// The stored prompt template that comes before the conversation; `None` once it is rendered.
+    pub template: Option<Box<TemplateUse>>,
     /// Everything that changes the answer besides the conversation.
     pub parameters: Parameters,
     /// How the answer is to be delivered.
@@ -50,6 +52,18 @@ pub struct Call {
     pub version: Option<String>,
     /// The body as it came, for a provider of the same dialect.
     pub body: Bytes,
+}
+
+/// A stored prompt template that a call names: the field `prompt` of a body, in every dialect.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TemplateUse {
+    /// The template's slug; absent where the model is named `template:<slug>`.
+    pub slug: Option<String>,
+    /// Which version; absent: the active one.
+    pub version: Option<u32>,
+    /// The values of its variables, by name.
+    pub variables: Map<String, Value>,
 }
 
 /// How an answer is delivered; it never changes what the answer is.

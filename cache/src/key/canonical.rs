@@ -106,6 +106,7 @@ impl<'a> Canonical<'a> {
             parameters,
             delivery: _,
             version: _,
+            template: _,
             body: _,
         } = call;
         let Parameters {

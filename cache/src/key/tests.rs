@@ -32,6 +32,7 @@ fn call() -> Call {
         ],
         parameters: Parameters::default(),
         delivery: Delivery::Whole,
+        template: None,
         version: None,
         body: Bytes::new(),
     }

@@ -93,6 +93,7 @@ pub(crate) fn key(organization: Id<Organization>, question: &str) -> Key {
         messages: vec![Message::text(Role::User, question)],
         parameters: Parameters::default(),
         delivery: Delivery::Whole,
+        template: None,
         version: None,
         body: Bytes::new(),
     };

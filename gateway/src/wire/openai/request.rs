@@ -173,6 +173,7 @@ impl Draft {
             } else {
                 Delivery::Whole
             },
+            template: None,
             version: None,
             body,
         })
