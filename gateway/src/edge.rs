@@ -7,5 +7,6 @@ pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod route;
 pub(crate) mod router;
 pub(crate) mod workers;

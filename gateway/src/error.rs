@@ -30,6 +30,9 @@ pub(crate) enum Error {
         /// The field it is about.
         param: Option<String>,
     },
+    /// The dialect has it, but nothing here or behind it can do it.
+    #[error("{0}")]
+    NotSupported(String),
     /// The body is larger than allowed.
     #[error("the request body is larger than {limit_bytes} bytes")]
     BodyTooLarge {
@@ -147,6 +150,7 @@ pub(crate) enum Kind {
     Unauthorized,
     Forbidden,
     NotFound,
+    NotSupported,
     QuotaExceeded,
     RateLimited,
     UpstreamRejected,
@@ -181,6 +185,7 @@ impl Error {
             | Self::UnpricedModel(_)
             | Self::MethodNotAllowed { .. } => Kind::InvalidRequest,
             Self::UnknownRoute { .. } | Self::UnknownModel(_) => Kind::NotFound,
+            Self::NotSupported(_) => Kind::NotSupported,
             Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => Kind::RateLimited,
             Self::QuotaExceeded { .. } => Kind::QuotaExceeded,
             Self::Unavailable { .. } => Kind::Unavailable,
@@ -201,6 +206,7 @@ impl Error {
                 Kind::Unauthorized => StatusCode::UNAUTHORIZED,
                 Kind::Forbidden => StatusCode::FORBIDDEN,
                 Kind::NotFound => StatusCode::NOT_FOUND,
+                Kind::NotSupported => StatusCode::NOT_IMPLEMENTED,
                 Kind::QuotaExceeded | Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
                 Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::UpstreamRejected | Kind::UpstreamUnavailable => StatusCode::BAD_GATEWAY,
@@ -217,6 +223,7 @@ impl Error {
             Self::BadKey => "invalid_api_key",
             Self::Forbidden(_) => "permission_denied",
             Self::Invalid { .. } => "invalid_request",
+            Self::NotSupported(_) => "not_supported",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::BodyIncomplete => "request_incomplete",
             Self::UnknownRoute { .. } => "unknown_route",
@@ -254,6 +261,7 @@ impl Error {
                 | Self::BodyTooLarge { .. }
                 | Self::BodyIncomplete
                 | Self::UnknownRoute { .. }
+                | Self::NotSupported(_)
                 | Self::MethodNotAllowed { .. }
         )
     }
@@ -310,9 +318,7 @@ impl UpstreamError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Rejected(rejection) if rejection.is_callers_fault() => rejection.status,
-            Self::Rejected(rejection) if rejection.status == StatusCode::SERVICE_UNAVAILABLE => {
-                rejection.status
-            }
+            Self::Rejected(rejection) if rejection.is_overload() => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -335,6 +341,11 @@ impl UpstreamError {
 }
 
 impl Rejection {
+    /// Whether the provider is only too busy; Anthropic has a status of its own for that.
+    pub(crate) fn is_overload(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE || self.status.as_u16() == 529
+    }
+
     /// Whether the caller can mend it: everything but our own credential and the provider's own failure.
     pub(crate) fn is_callers_fault(&self) -> bool {
         self.status.is_client_error()
@@ -353,6 +364,7 @@ impl Kind {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::NotSupported => "not_supported",
             Self::QuotaExceeded => "quota_exceeded",
             Self::RateLimited => "rate_limited",
             Self::UpstreamRejected => "upstream_rejected",

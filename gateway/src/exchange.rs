@@ -26,7 +26,6 @@ use crate::pipeline::{Settings, unbookable};
 use crate::prompt::Prompt;
 use crate::reply::{CHUNKS_BEHIND_MAX, Chunk, Content, Origin, Reply};
 use crate::upstream::{self, Piece, Prepared, Source, Upstream};
-use crate::wire::openai;
 use crate::writer::{self, Writer};
 
 /// A client that has not taken a byte for so long is taken to be gone: its stream holds memory and a connection.
@@ -173,9 +172,9 @@ impl Attempt {
         let last = match (ended, booked) {
             (Err(error), _) => {
                 log_failure(&self.prompt, &error);
-                openai::error::event(&error.into())
+                writer.fail(&error.into(), self.prompt.request)
             }
-            (Ok(()), Err(error)) => openai::error::event(&error),
+            (Ok(()), Err(error)) => writer.fail(&error, self.prompt.request),
             (Ok(()), Ok(())) => {
                 // Before the end goes out, so that whoever has the answer finds it again.
                 self.store(measure);
@@ -262,11 +261,11 @@ impl Attempt {
 
     fn reply(&self, content: Content) -> Reply {
         Reply {
-            request: self.prompt.request,
             origin: Origin::Provider {
                 deployment: Arc::clone(&self.prompt.deployment),
                 cache: self.cache,
             },
+            delivery: self.prompt.call.delivery,
             content,
         }
     }

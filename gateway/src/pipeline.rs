@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use cache::{Cache, Control};
 use config::Config;
 use config::section::Unpriced;
@@ -28,7 +29,8 @@ use crate::limit::{Admission, Limits};
 use crate::prompt::Prompt;
 use crate::reply::{Content, Origin, Reply};
 use crate::route::Routes;
-use crate::{meter, template, upstream, writer};
+use crate::wire::client;
+use crate::{measure, meter, template, upstream, writer};
 
 /// Everything the path of a request needs; shared by all of them.
 #[derive(Debug)]
@@ -139,6 +141,32 @@ impl Pipeline {
         self.run(exchange).await
     }
 
+    /// Counts the tokens of a call's question: as its provider does, or else roughly. Nothing is used, nothing booked.
+    pub(crate) async fn count(
+        &self,
+        request: Id<Request>,
+        caller: Caller,
+        call: Call,
+    ) -> Result<Bytes, Error> {
+        require(&caller, Permission::AiInvoke)?;
+        let settings = self.settings.load_full();
+        let _admission = settings.limits.admit(&caller)?;
+        let at = self.clock.now();
+        let deployment = settings.routes.resolve(&call.model, at)?;
+        let prompt = Prompt {
+            request,
+            at,
+            received: Instant::now(),
+            caller,
+            attribution: Attribution::default(),
+            call: template::render(call),
+            deployment,
+        };
+        let counted = upstream::count_tokens(&prompt).await?;
+        let tokens = counted.unwrap_or_else(|| measure::input_estimate(&prompt).input_tokens);
+        Ok(client::token_count(prompt.call.dialect, tokens))
+    }
+
     /// Rate, template and model, then one API call from a lease: a hit costs that and no more.
     async fn admit(&self, settings: &Settings, asked: Asked) -> Result<Admitted, Error> {
         let Asked {
@@ -207,13 +235,13 @@ impl Pipeline {
             .replayed(replay, Some(admitted.call))
             .map_err(unbookable)?;
         Ok(Reply {
-            request: prompt.request,
             origin: Origin::Cache {
                 entry: hit.entry,
                 age: hit.age,
                 provider: Arc::clone(&hit.provider),
                 model: Arc::clone(&hit.model),
             },
+            delivery: prompt.call.delivery,
             content,
         })
     }

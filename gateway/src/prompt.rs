@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use metering::{Attribution, Estimate};
-use types::call::{Call, Dialect, Part};
+use types::call::{Call, Part};
 use types::id::Request;
 use types::{Caller, Id};
 
+use crate::provider::Provider;
 use crate::route::Deployment;
 
 /// Everything that is known before the first look-up, and never changes after it.
@@ -75,8 +76,13 @@ impl Prompt {
     }
 
     /// Whether the provider speaks the client's dialect, so that bytes can pass through.
-    pub(crate) fn is_pass_through(&self, provider: Dialect) -> bool {
-        self.call.dialect == provider
+    pub(crate) fn is_pass_through(&self, provider: &dyn Provider) -> bool {
+        self.call.dialect == provider.dialect()
+    }
+
+    /// Whether the client is shown what the model thought, in the dialects where it has to ask for that.
+    pub(crate) fn shows_reasoning(&self) -> bool {
+        self.call.parameters.reasoning_shown == Some(true)
     }
 
     /// All text of the conversation, as `ai_requests.prompt_text` keeps it, cut at so many bytes.

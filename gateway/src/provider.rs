@@ -14,10 +14,12 @@ use types::reply::{Answer, Event};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
 
+pub(crate) mod anthropic;
 pub(crate) mod client;
 pub(crate) mod demo;
 pub(crate) mod gemini;
 pub(crate) mod openai;
+mod translate;
 
 /// Translates one wire protocol.
 pub(crate) trait Provider: fmt::Debug + Send + Sync {
@@ -37,33 +39,35 @@ pub(crate) trait Provider: fmt::Debug + Send + Sync {
     /// A reader for one stream.
     fn decoder(&self) -> Box<dyn Decoder>;
 
+    /// The request that asks how many tokens a question has; none where the protocol has no such request.
+    fn count_request(&self, _prompt: &Prompt) -> Result<Option<Request<Bytes>>, Error> {
+        Ok(None)
+    }
+
+    /// Reads the answer to it.
+    fn count(&self, _body: &[u8]) -> Result<u64, UpstreamError> {
+        Err(UpstreamError::Malformed(anyhow::anyhow!(
+            "an answer to a question that was not asked"
+        )))
+    }
+
     /// Reads an error answer.
     fn rejection(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Rejection;
 }
 
 /// Reads the events of one stream.
 pub(crate) trait Decoder: Send {
-    /// Reads the data of one server-sent event.
-    fn decode(&mut self, data: &[u8]) -> Result<Decoded, UpstreamError>;
+    /// Appends what the data of one server-sent event means, and says what becomes of the event.
+    fn decode(&mut self, data: &[u8], events: &mut Vec<Event>) -> Result<Pass, UpstreamError>;
 
     /// Whether the stream may end here: what ends before is truncated.
     fn is_complete(&self) -> bool;
 }
 
-/// What one server-sent event of a provider says.
-#[derive(Debug, Default)]
-pub(crate) struct Decoded {
-    /// Its meaning.
-    pub(crate) events: Vec<Event>,
-    /// What a client of the same dialect gets of it.
-    pub(crate) pass: Pass,
-}
-
 /// What a client of the provider's own dialect gets of an event.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pass {
     /// The event as it is.
-    #[default]
     Forward,
     /// The event, if the client asked for usage.
     UsageOnly,

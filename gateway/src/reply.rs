@@ -7,7 +7,8 @@ use bytes::Bytes;
 use metering::CacheStatus;
 use tokio::sync::mpsc;
 use types::Id;
-use types::id::{CacheEntry, Request};
+use types::call::Delivery;
+use types::id::CacheEntry;
 
 use crate::route::Deployment;
 
@@ -17,10 +18,10 @@ pub(crate) const CHUNKS_BEHIND_MAX: usize = 32;
 /// An answer, or the beginning of one.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// The request it answers.
-    pub(crate) request: Id<Request>,
     /// Where it came from.
     pub(crate) origin: Origin,
+    /// How it is delivered.
+    pub(crate) delivery: Delivery,
     /// What to send.
     pub(crate) content: Content,
 }

@@ -12,6 +12,7 @@ use config::{Config, PriceList};
 use metering::{Price, PriceBook};
 
 use crate::error::Error;
+use crate::provider::anthropic::Anthropic;
 use crate::provider::client::Client;
 use crate::provider::gemini::Gemini;
 use crate::provider::openai::Openai;
@@ -156,6 +157,7 @@ impl Endpoint {
         let key = section.api_key.as_ref().map(config::Secret::expose);
         let protocol: Option<Box<dyn Provider>> = match section.kind {
             Kind::Gemini => Some(Box::new(Gemini::new(&section.base_url, key)?)),
+            Kind::Anthropic => Some(Box::new(Anthropic::new(&section.base_url, key)?)),
             Kind::Openai => {
                 let is_openai = section.price_provider == Kind::Openai.as_str();
                 Some(Box::new(Openai::new(&section.base_url, key, is_openai)?))

@@ -44,8 +44,8 @@ pub(crate) enum Source {
 pub(crate) struct Piece {
     /// The meaning.
     pub(crate) events: Vec<Event>,
-    /// The bytes of each event, and what becomes of them.
-    pub(crate) raw: Vec<(Bytes, Pass)>,
+    /// Each event as it came, and what becomes of it.
+    pub(crate) raw: Vec<(sse::Event, Pass)>,
 }
 
 /// What is sent to the deployment.
@@ -66,6 +66,24 @@ pub(crate) fn prepare(prompt: &Prompt, output_tokens_max: Option<u64>) -> Result
         }
         Transport::Demo => Ok(Prepared::Demo),
     }
+}
+
+/// Asks the provider how many tokens a question has, where it can say so. Providers charge nothing for that.
+pub(crate) async fn count_tokens(prompt: &Prompt) -> Result<Option<u64>, Error> {
+    let Transport::Http { protocol, client } = &prompt.deployment.provider.transport else {
+        return Ok(None);
+    };
+    let Some(request) = protocol.count_request(prompt)? else {
+        return Ok(None);
+    };
+    let response = client.send(request, false).await?;
+    if response.status != StatusCode::OK {
+        let body = response.body.collect_error().await;
+        let rejection = protocol.rejection(response.status, &response.headers, body);
+        return Err(UpstreamError::Rejected(Box::new(rejection)).into());
+    }
+    let body = response.body.collect().await?;
+    Ok(Some(protocol.count(&body)?))
 }
 
 /// Sends what was prepared and waits until the answer begins.
@@ -104,7 +122,7 @@ async fn send_http(
     }
     let body = response.body.collect().await?;
     let answer = protocol.answer(prompt.call.endpoint, &body)?;
-    let raw = prompt.is_pass_through(protocol.dialect()).then_some(body);
+    let raw = prompt.is_pass_through(protocol).then_some(body);
     Ok(Upstream::Whole(answer, raw))
 }
 
@@ -207,9 +225,8 @@ fn take(
     decoder: &mut dyn Decoder,
     piece: &mut Piece,
 ) -> Result<(), UpstreamError> {
-    let meaning = decoder.decode(&event.data)?;
-    piece.events.extend(meaning.events);
-    piece.raw.push((event.raw, meaning.pass));
+    let pass = decoder.decode(&event.data, &mut piece.events)?;
+    piece.raw.push((event, pass));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::unit;
 pub struct Provider {
     /// The protocol it speaks.
     pub kind: Kind,
-    /// Where it is, without a slash at the end: for Gemini without the version, for OpenAI including `/v1`;
+    /// Where it is, without a slash at the end: for Gemini and Anthropic without the version, for OpenAI including `/v1`;
     /// empty only for [`Kind::Demo`].
     #[serde(deserialize_with = "unit::base_url")]
     pub base_url: String,
@@ -55,6 +55,8 @@ pub enum Kind {
     Gemini,
     /// OpenAI's, and everything compatible with it.
     Openai,
+    /// Anthropic's messages.
+    Anthropic,
     /// Built in: answers without a network.
     Demo,
 }
@@ -65,6 +67,7 @@ impl Kind {
         match self {
             Self::Gemini => "gemini",
             Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
             Self::Demo => "demo",
         }
     }

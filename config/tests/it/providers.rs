@@ -92,9 +92,13 @@ fn a_key_and_its_file_exclude_each_other_unless_one_overrides_the_other() {
 
 #[test]
 fn a_key_of_a_provider_that_is_not_spoken_to_is_a_warning() {
-    let config = load_with("", &[("ANTHROPIC_API_KEY", "a")]).unwrap();
+    let config = load_with("", &[("AZURE_OPENAI_API_KEY", "a")]).unwrap();
     assert_eq!(config.providers.len(), 1);
-    assert!(config.warnings[0].message.starts_with("ANTHROPIC_API_KEY"));
+    assert!(
+        config.warnings[0]
+            .message
+            .starts_with("AZURE_OPENAI_API_KEY")
+    );
 }
 
 #[test]

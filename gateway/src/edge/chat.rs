@@ -1,27 +1,63 @@
-//! `POST /v1/chat/completions`.
+//! Questions to models, in every dialect: who asks, what is asked, and the way to the pipeline.
 
-use http::Request;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
-use types::Id;
+use types::call::{Call, Delivery};
+use types::{Caller, Id};
 
-use super::request::{presented_key, read_body};
+use super::request::{presented_key, query_value, read_body};
+use super::route::{Action, Route};
 use crate::app::Shared;
 use crate::directions::Directions;
 use crate::error::Error;
 use crate::reply::Reply;
-use crate::wire::openai;
+use crate::wire::{anthropic, gemini, openai};
 
-/// Answers a chat completion, whole or streamed.
-pub(crate) async fn create_chat_completion(
+/// A request of a known caller, read to its end.
+struct Received {
+    caller: Caller,
+    head: Parts,
+    body: Bytes,
+}
+
+/// Answers a question, whole or streamed.
+pub(crate) async fn answer(
     shared: &Shared,
     id: Id<types::id::Request>,
+    route: &Route<'_>,
     request: Request<Incoming>,
 ) -> Result<Reply, Error> {
+    let received = receive(shared, request).await?;
+    let directions = Directions::from_headers(&received.head.headers)?;
+    let call = decode(route, &received)?;
+    shared
+        .pipeline
+        .answer(id, received.caller, call, directions)
+        .await
+}
+
+/// Counts the tokens of a question: the body of the answer.
+pub(crate) async fn count_tokens(
+    shared: &Shared,
+    id: Id<types::id::Request>,
+    route: &Route<'_>,
+    request: Request<Incoming>,
+) -> Result<Bytes, Error> {
+    let received = receive(shared, request).await?;
+    let headers = &received.head.headers;
+    let call = match route {
+        Route::Gemini { model, .. } => gemini::request::decode_count(model, &received.body)?,
+        _ => anthropic::request::decode_count(&received.body, headers)?,
+    };
+    shared.pipeline.count(id, received.caller, call).await
+}
+
+/// Knows the caller before it reads the body.
+async fn receive(shared: &Shared, request: Request<Incoming>) -> Result<Received, Error> {
     let (head, body) = request.into_parts();
-    let caller = shared
-        .auth
-        .authenticate(presented_key(&head.headers)?)
-        .await?;
+    let caller = authenticate(shared, &head.headers, head.uri.query()).await?;
     let bytes_max = shared
         .pipeline
         .settings
@@ -30,7 +66,38 @@ pub(crate) async fn create_chat_completion(
         .server
         .request_body_bytes_max;
     let body = read_body(body, bytes_max).await?;
-    let directions = Directions::from_headers(&head.headers)?;
-    let call = openai::request::decode(&body)?;
-    shared.pipeline.answer(id, caller, call, directions).await
+    Ok(Received { caller, head, body })
+}
+
+/// The caller whose key is presented.
+pub(crate) async fn authenticate(
+    shared: &Shared,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Caller, Error> {
+    let key = presented_key(headers, query)?;
+    shared.auth.authenticate(&key).await
+}
+
+fn decode(route: &Route<'_>, received: &Received) -> Result<Call, Error> {
+    let (headers, body) = (&received.head.headers, &received.body);
+    match route {
+        Route::Messages => anthropic::request::decode(body, headers),
+        Route::Gemini { model, action } => {
+            gemini::request::decode(model, delivery(*action, received.head.uri.query()), body)
+        }
+        _ => openai::request::decode(body),
+    }
+}
+
+/// How Gemini's clients say that they want a stream, and in what form.
+fn delivery(action: Action, query: Option<&str>) -> Delivery {
+    let wants_events = query.and_then(|query| query_value(query, "alt")) == Some("sse");
+    match action {
+        Action::Stream if wants_events => Delivery::Stream {
+            include_usage: true,
+        },
+        Action::Stream => Delivery::Array,
+        Action::Generate | Action::CountTokens | Action::Other => Delivery::Whole,
+    }
 }

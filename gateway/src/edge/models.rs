@@ -2,42 +2,47 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use percent_encoding::percent_decode_str;
 use types::Permission;
+use types::call::Dialect;
 
-use super::request::presented_key;
+use super::chat::authenticate;
 use crate::app::Shared;
 use crate::error::Error;
 use crate::pipeline::require;
-use crate::wire::openai::models::{self, Model};
+use crate::route::Offer;
+use crate::wire::client;
 
 /// The list of models.
-pub(crate) async fn list_models(shared: &Shared, headers: &HeaderMap) -> Result<Bytes, Error> {
-    authorize(shared, headers).await?;
+pub(crate) async fn list_models(
+    shared: &Shared,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Bytes, Error> {
+    authorize(shared, headers, query).await?;
     let settings = shared.pipeline.settings.load();
     let offers = settings.routes.offers(&settings.config.prices);
-    let models = offers
-        .iter()
-        .map(|offer| Model::new(&offer.name, &offer.provider, shared.started_at.timestamp()));
-    Ok(models::list(models.collect()))
+    Ok(client::models(dialect, &offers, shared.started_at))
 }
 
 /// One model, listed or not, as long as it can be asked for.
 pub(crate) async fn find_model(
     shared: &Shared,
-    headers: &HeaderMap,
-    id: &str,
+    dialect: Dialect,
+    (headers, query): (&HeaderMap, Option<&str>),
+    name: &str,
 ) -> Result<Bytes, Error> {
-    authorize(shared, headers).await?;
-    // SDKs encode the slash of `provider/model`.
-    let id = &*percent_decode_str(id).decode_utf8_lossy();
+    authorize(shared, headers, query).await?;
     let settings = shared.pipeline.settings.load();
-    let deployment = settings.routes.resolve(id, shared.pipeline.clock.now())?;
-    let model = Model::new(id, &deployment.provider.name, shared.started_at.timestamp());
-    Ok(models::one(&model))
+    let deployment = settings.routes.resolve(name, shared.pipeline.clock.now())?;
+    let offer = Offer {
+        name: name.to_owned(),
+        provider: deployment.provider.name.clone(),
+    };
+    Ok(client::model(dialect, &offer, shared.started_at))
 }
 
-async fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), Error> {
-    let caller = shared.auth.authenticate(presented_key(headers)?).await?;
+async fn authorize(shared: &Shared, headers: &HeaderMap, query: Option<&str>) -> Result<(), Error> {
+    let caller = authenticate(shared, headers, query).await?;
     require(&caller, Permission::AiInvoke)
 }

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use types::Id;
+use types::call::{Delivery, Dialect};
 use types::id::Request;
 
 use crate::body::Body;
 use crate::error::Error;
 use crate::reply::{Content, Origin, Reply};
-use crate::wire::openai;
+use crate::wire::client;
 
 /// The request's identity, under the name every SDK shows.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,8 +37,8 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body>
 pub(crate) fn from_reply(reply: Reply) -> Response<Body> {
     let mut response = match reply.content {
         Content::Whole(bytes) => json(StatusCode::OK, bytes),
-        Content::Stream(events) => event_stream(Body::stream(events)),
-        Content::Replayed(events) => event_stream(Body::full(events)),
+        Content::Stream(events) => stream(reply.delivery, Body::stream(events)),
+        Content::Replayed(events) => stream(reply.delivery, Body::full(events)),
     };
     let headers = response.headers_mut();
     headers.insert(
@@ -53,12 +54,13 @@ pub(crate) fn from_reply(reply: Reply) -> Response<Body> {
         let _ = insert(CACHE_ENTRY, &entry.to_string());
         headers.insert(CACHE_AGE, HeaderValue::from(age.as_secs()));
     }
-    with_request_id(response, reply.request)
+    response
 }
 
-/// An error in OpenAI's dialect.
-pub(crate) fn from_error(error: &Error, request: Id<Request>) -> Response<Body> {
-    let mut response = json(error.status(), openai::error::body(error));
+/// An error in the client's dialect.
+pub(crate) fn from_error(error: &Error, dialect: Dialect, request: Id<Request>) -> Response<Body> {
+    let (status, body) = client::error(dialect, error, request);
+    let mut response = json(status, body);
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {
         // SDKs read the milliseconds first; the seconds, rounded up, are for everyone else.
@@ -72,27 +74,36 @@ pub(crate) fn from_error(error: &Error, request: Id<Request>) -> Response<Body> 
     if error.forbids_retry() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    with_request_id(response, request)
+    with_request_id(response, dialect, request)
 }
 
-fn event_stream(body: Body) -> Response<Body> {
+fn stream(delivery: Delivery, body: Body) -> Response<Body> {
+    let kind = match delivery {
+        Delivery::Array => JSON,
+        Delivery::Whole | Delivery::Stream { .. } => EVENT_STREAM,
+    };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
-/// Adds the request's identity.
+/// Adds the request's identity, under our own name for it and under that of the dialect.
 pub(crate) fn with_request_id(
     mut response: Response<Body>,
+    dialect: Dialect,
     request: Id<Request>,
 ) -> Response<Body> {
     let mut text = uuid::Uuid::encode_buffer();
     let text = request.uuid().hyphenated().encode_lower(&mut text);
     if let Ok(value) = HeaderValue::from_str(text) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        let headers = response.headers_mut();
+        if let Some(name) = client::request_id_header(dialect) {
+            headers.insert(name, value.clone());
+        }
+        headers.insert(REQUEST_ID, value);
     }
     response
 }

@@ -11,25 +11,14 @@ use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 use tower::ServiceExt;
 use types::Id;
+use types::call::Dialect;
 
+use super::route::{Action, Route};
 use super::{chat, health, models, response};
 use crate::app::Shared;
 use crate::body::{Body, NoError};
 use crate::error::Error;
 use crate::telemetry;
-
-/// A route of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route<'a> {
-    ChatCompletions,
-    Models,
-    Model(&'a str),
-    Live,
-    Ready,
-    Metrics,
-    Management,
-    Unknown,
-}
 
 /// Answers one request. Every error has become an answer by now.
 pub(crate) async fn serve(
@@ -44,7 +33,10 @@ pub(crate) async fn serve(
         Route::Live => health::live(),
         Route::Ready => health::ready(&shared),
         Route::Metrics => health::metrics(&shared),
-        _ => limited(shared, peer, route, request).await,
+        route => {
+            let dialect = route.dialect(&path, request.uri().query(), request.headers());
+            limited(shared, peer, (route, dialect), request).await
+        }
     };
     Ok(answer)
 }
@@ -53,7 +45,7 @@ pub(crate) async fn serve(
 async fn limited(
     shared: Arc<Shared>,
     peer: SocketAddr,
-    route: Route<'_>,
+    (route, dialect): (Route<'_>, Dialect),
     request: Request<Incoming>,
 ) -> Response<Body> {
     let id = Id::new(shared.pipeline.clock.as_ref());
@@ -70,11 +62,11 @@ async fn limited(
             reason: "too many requests are being answered",
         };
         telemetry::count_request(route.as_str(), Err(&error), started.elapsed());
-        return refuse(&error, id, !request.body().is_end_stream());
+        return refuse(&error, dialect, id, !request.body().is_end_stream());
     };
     let mut answer = match route {
         Route::Management => management(&shared, peer, request).await,
-        _ => ai(&shared, id, route, request, started).await,
+        _ => ai(&shared, id, (&route, dialect), request, started).await,
     };
     answer.body_mut().hold(place);
     answer
@@ -83,23 +75,61 @@ async fn limited(
 async fn ai(
     shared: &Shared,
     id: Id<types::id::Request>,
-    route: Route<'_>,
+    (route, dialect): (&Route<'_>, Dialect),
     request: Request<Incoming>,
     started: Instant,
 ) -> Response<Body> {
     let has_body = !request.body().is_end_stream();
-    let result = match (route, request.method()) {
-        (Route::ChatCompletions, &Method::POST) => {
-            let reply = chat::create_chat_completion(shared, id, request).await;
+    let result = dispatch(shared, id, (route, dialect), request).await;
+    telemetry::count_request(route.as_str(), result.as_ref().map(drop), started.elapsed());
+    match result {
+        Ok(answer) => response::with_request_id(answer, dialect, id),
+        Err(error) => refuse(&error, dialect, id, has_body),
+    }
+}
+
+async fn dispatch(
+    shared: &Shared,
+    id: Id<types::id::Request>,
+    (route, dialect): (&Route<'_>, Dialect),
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Error> {
+    let ok = |body| response::json(http::StatusCode::OK, body);
+    let (headers, query) = (request.headers(), request.uri().query());
+    match (route, request.method()) {
+        (
+            Route::CountMessageTokens
+            | Route::Gemini {
+                action: Action::CountTokens,
+                ..
+            },
+            &Method::POST,
+        ) => chat::count_tokens(shared, id, route, request).await.map(ok),
+        (
+            Route::NotSupported
+            | Route::Gemini {
+                action: Action::Other,
+                ..
+            },
+            method,
+        ) => {
+            // The path is the caller's own; the method is one of a handful.
+            let path = request.uri().path();
+            Err(Error::NotSupported(format!(
+                "{method} {path} is not served here yet"
+            )))
+        }
+        (Route::ChatCompletions | Route::Messages | Route::Gemini { .. }, &Method::POST) => {
+            let reply = chat::answer(shared, id, route, request).await;
             reply.map(response::from_reply)
         }
         (Route::Models, &Method::GET) => {
-            let list = models::list_models(shared, request.headers()).await;
-            list.map(|body| response::json(http::StatusCode::OK, body))
+            let list = models::list_models(shared, dialect, headers, query).await;
+            list.map(ok)
         }
         (Route::Model(model), &Method::GET) => {
-            let one = models::find_model(shared, request.headers(), model).await;
-            one.map(|body| response::json(http::StatusCode::OK, body))
+            let one = models::find_model(shared, dialect, (headers, query), model).await;
+            one.map(ok)
         }
         (Route::Unknown, method) => Err(Error::UnknownRoute {
             method: method.to_string(),
@@ -108,20 +138,20 @@ async fn ai(
         (_, method) => Err(Error::MethodNotAllowed {
             method: method.to_string(),
         }),
-    };
-    telemetry::count_request(route.as_str(), result.as_ref().map(drop), started.elapsed());
-    match result {
-        Ok(answer) => response::with_request_id(answer, id),
-        Err(error) => refuse(&error, id, has_body),
     }
 }
 
 /// Logs what is our own fault, once and with its causes, and answers.
-fn refuse(error: &Error, id: Id<types::id::Request>, has_body: bool) -> Response<Body> {
+fn refuse(
+    error: &Error,
+    dialect: Dialect,
+    id: Id<types::id::Request>,
+    has_body: bool,
+) -> Response<Body> {
     if let Error::Internal(cause) = error {
         tracing::error!(request.id = %id, error = format!("{cause:#}"), "a request failed");
     }
-    let mut answer = response::from_error(error, id);
+    let mut answer = response::from_error(error, dialect, id);
     if has_body && error.leaves_body_unread() {
         // The connection ends with this answer; a client that is not told sends its next request into the void.
         let close = HeaderValue::from_static("close");
@@ -148,62 +178,5 @@ async fn management(
             tracing::error!(%error, "a management request broke off");
             Problem::internal(error).into_response().map(Body::axum)
         }
-    }
-}
-
-impl<'a> Route<'a> {
-    fn of(path: &'a str) -> Self {
-        // Base URLs are given with and without a slash at the end, and with `/v1` by those who add it once more.
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let path = path
-            .strip_prefix("/v1")
-            .filter(|rest| rest.starts_with("/v1/"))
-            .unwrap_or(path);
-        match path {
-            "/v1/chat/completions" => Self::ChatCompletions,
-            "/v1/models" => Self::Models,
-            "/livez" => Self::Live,
-            "/readyz" => Self::Ready,
-            "/metrics" => Self::Metrics,
-            path if path == "/api" || path.starts_with("/api/") => Self::Management,
-            path => path
-                .strip_prefix("/v1/models/")
-                .map_or(Self::Unknown, Self::Model),
-        }
-    }
-
-    /// The label in metrics: a path of a client's making is never one.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::ChatCompletions => "/v1/chat/completions",
-            Self::Models => "/v1/models",
-            Self::Model(_) => "/v1/models/{id}",
-            Self::Live => "/livez",
-            Self::Ready => "/readyz",
-            Self::Metrics => "/metrics",
-            Self::Management => "/api",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base_urls_may_end_with_a_slash_or_repeat_the_version() {
-        for path in [
-            "/v1/chat/completions",
-            "/v1/chat/completions/",
-            "/v1/v1/chat/completions",
-        ] {
-            assert_eq!(Route::of(path), Route::ChatCompletions, "{path}");
-        }
-        assert_eq!(
-            Route::of("/v1/models/gemini/gemini-2.5-flash"),
-            Route::Model("gemini/gemini-2.5-flash")
-        );
-        assert_eq!(Route::of("/apis"), Route::Unknown);
     }
 }

@@ -13,6 +13,7 @@ fn all() -> Vec<Error> {
         Error::BadKey,
         Error::Forbidden(types::Permission::AiInvoke),
         Error::invalid("a message", None),
+        Error::NotSupported("a message".to_owned()),
         Error::BodyTooLarge { limit_bytes: 1 },
         Error::BodyIncomplete,
         Error::UnknownRoute {

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
+use serde::Deserialize;
 use serde_json::Value;
 use types::call::{Dialect, Endpoint};
-use types::reply::{Answer, Assembly};
+use types::reply::{Answer, Assembly, Event};
 
-use super::{Decoded, Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
+use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
 
+mod pass;
 mod request;
 mod response;
+mod schema;
 
 /// The version with every feature that is translated here; `v1` lacks thinking and JSON schemas.
 const API_VERSION: &str = "v1beta";
@@ -41,17 +44,22 @@ impl Gemini {
         })
     }
 
-    fn url(&self, prompt: &Prompt) -> Result<http::Uri, Error> {
+    fn post(&self, prompt: &Prompt, method: &str, body: Bytes) -> Result<Request<Bytes>, Error> {
+        let request = Request::post(self.url(prompt, method)?);
+        let mut request = request.header(header::CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.api_key {
+            // In a header, never in the URL: URLs end up in logs.
+            request = request.header("x-goog-api-key", key.clone());
+        }
+        request.body(body).map_err(Error::internal)
+    }
+
+    fn url(&self, prompt: &Prompt, method: &str) -> Result<http::Uri, Error> {
         let model = &prompt.deployment.model;
         if !is_safe_path(model) {
             return Err(Error::UnknownModel(prompt.call.model.clone()));
         }
         let model = model.strip_prefix("models/").unwrap_or(model);
-        let method = if prompt.call.delivery.is_stream() {
-            "streamGenerateContent?alt=sse"
-        } else {
-            "generateContent"
-        };
         let collection = if model.starts_with("tunedModels/") {
             ""
         } else {
@@ -62,6 +70,14 @@ impl Gemini {
             self.base_url
         );
         url.parse().map_err(Error::internal)
+    }
+
+    fn body(&self, prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Bytes, Error> {
+        if prompt.is_pass_through(self) {
+            pass::capped(&prompt.call.body, output_tokens_max)
+        } else {
+            request::encode(&prompt.call, &prompt.deployment.model, output_tokens_max)
+        }
     }
 }
 
@@ -75,21 +91,42 @@ impl Provider for Gemini {
         prompt: &Prompt,
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error> {
-        let body = request::encode(&prompt.call, &prompt.deployment.model, output_tokens_max)?;
-        let mut request =
-            Request::post(self.url(prompt)?).header(header::CONTENT_TYPE, "application/json");
-        if let Some(key) = &self.api_key {
-            // In a header, never in the URL: URLs end up in logs.
-            request = request.header("x-goog-api-key", key.clone());
+        let method = if prompt.call.delivery.is_stream() {
+            "streamGenerateContent?alt=sse"
+        } else {
+            "generateContent"
+        };
+        self.post(prompt, method, self.body(prompt, output_tokens_max)?)
+    }
+
+    fn count_request(&self, prompt: &Prompt) -> Result<Option<Request<Bytes>>, Error> {
+        let body = if prompt.is_pass_through(self) {
+            pass::counted(&prompt.call.body, &prompt.deployment.model)?
+        } else {
+            request::encode_count(&prompt.call, &prompt.deployment.model)?
+        };
+        self.post(prompt, "countTokens", body).map(Some)
+    }
+
+    fn count(&self, body: &[u8]) -> Result<u64, UpstreamError> {
+        /// `totalTokens`; absent for none.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Count {
+            #[serde(default)]
+            total_tokens: u64,
         }
-        request.body(body).map_err(Error::internal)
+        let count: Count =
+            serde_json::from_slice(body).map_err(|error| UpstreamError::malformed(&error))?;
+        Ok(count.total_tokens)
     }
 
     fn answer(&self, _endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
         let mut reader = response::Reader::default();
         let mut assembly = Assembly::default();
-        let events = reader
-            .read(body)
+        let mut events = Vec::new();
+        reader
+            .read(body, &mut events)
             .map_err(|error| UpstreamError::malformed(&error))?;
         for event in &events {
             assembly.add(event);
@@ -106,7 +143,11 @@ impl Provider for Gemini {
 
     fn rejection(&self, status: StatusCode, _headers: &HeaderMap, body: Bytes) -> Rejection {
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-        rejection(status, &value)
+        let is_error = value.pointer("/error/message").is_some();
+        Rejection {
+            raw: is_error.then_some((Dialect::Gemini, body)),
+            ..rejection(status, &value)
+        }
     }
 }
 
@@ -116,21 +157,17 @@ struct Stream {
 }
 
 impl Decoder for Stream {
-    fn decode(&mut self, data: &[u8]) -> Result<Decoded, UpstreamError> {
+    fn decode(&mut self, data: &[u8], events: &mut Vec<Event>) -> Result<Pass, UpstreamError> {
         if let Some(error) = error_in(data) {
             return Err(UpstreamError::Rejected(Box::new(rejection(
                 StatusCode::BAD_GATEWAY,
                 &error,
             ))));
         }
-        let events = self
-            .reader
-            .read(data)
+        self.reader
+            .read(data, events)
             .map_err(|error| UpstreamError::malformed(&error))?;
-        Ok(Decoded {
-            events,
-            pass: Pass::Forward,
-        })
+        Ok(Pass::Forward)
     }
 
     /// There is no closing event: a stream is complete when every candidate gave its reason to finish.

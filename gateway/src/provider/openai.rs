@@ -1,6 +1,7 @@
 //! OpenAI and everything compatible with it, by base URL.
 //!
 //! A client of the same dialect gets the provider's bytes; only `model`, and what metering needs, is changed in its request.
+//! The requests of other clients are written anew, by [`request`].
 
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use types::call::{Dialect, Endpoint};
-use types::reply::Answer;
+use types::reply::{Answer, Event};
 
-use super::{Decoded, Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
+use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
 use crate::wire::fields::Fields;
 use crate::wire::openai::{chunk, completion};
+
+mod request;
 
 /// An endpoint that speaks OpenAI's protocol.
 #[derive(Debug)]
@@ -52,6 +55,10 @@ impl Openai {
     }
 
     fn body(&self, prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Bytes, Error> {
+        if !prompt.is_pass_through(self) {
+            let (model, limit_field) = (&prompt.deployment.model, self.token_limit_field);
+            return request::encode(&prompt.call, model, output_tokens_max, limit_field);
+        }
         let is_streamed = prompt.call.delivery.is_stream();
         if !is_streamed
             && output_tokens_max.is_none()
@@ -120,25 +127,20 @@ struct Stream {
 }
 
 impl Decoder for Stream {
-    fn decode(&mut self, data: &[u8]) -> Result<Decoded, UpstreamError> {
+    fn decode(&mut self, data: &[u8], events: &mut Vec<Event>) -> Result<Pass, UpstreamError> {
         if data == chunk::DONE {
             self.done = true;
-            return Ok(Decoded {
-                events: Vec::new(),
-                pass: Pass::Terminal,
-            });
+            return Ok(Pass::Terminal);
         }
-        let decoded = chunk::decode(data).map_err(|error| UpstreamError::malformed(&error))?;
+        let decoded =
+            chunk::decode(data, events).map_err(|error| UpstreamError::malformed(&error))?;
         if let Some(error) = decoded.error {
             return Err(told_late(&error));
         }
-        Ok(Decoded {
-            pass: if decoded.is_usage_only {
-                Pass::UsageOnly
-            } else {
-                Pass::Forward
-            },
-            events: decoded.events,
+        Ok(if decoded.is_usage_only {
+            Pass::UsageOnly
+        } else {
+            Pass::Forward
         })
     }
 

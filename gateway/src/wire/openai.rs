@@ -4,7 +4,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod completion;
-pub(in crate::wire) mod content;
+
 pub(crate) mod error;
 pub(crate) mod message;
 pub(crate) mod models;

@@ -2,8 +2,12 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use types::call::Message;
 
 use crate::error::Error;
+
+/// Messages in one conversation at most: beyond it a request is a mistake or an attack. Agents reach hundreds.
+const MESSAGES_MAX: usize = 10_000;
 
 /// Reads one field; a mistake is named with its path.
 pub(super) fn parse<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, Error> {
@@ -45,4 +49,13 @@ pub(super) fn not_json(error: &serde_json::Error) -> Error {
         _ => "the body is not valid JSON",
     };
     Error::invalid(format!("{what} ({place})"), None)
+}
+
+/// The conversation, if it is not endless.
+pub(super) fn messages_within_limit(messages: Vec<Message>) -> Result<Vec<Message>, Error> {
+    if messages.len() > MESSAGES_MAX {
+        let text = format!("the conversation has more than {MESSAGES_MAX} messages");
+        return Err(Error::invalid(text, Some("messages")));
+    }
+    Ok(messages)
 }

@@ -1,7 +1,7 @@
 //! Writes a call as `GenerateContentRequest`.
 //!
-//! Schemas go into `parametersJsonSchema` and `responseJsonSchema`, which take real JSON Schema;
-//! the older fields refuse a request for every keyword they do not know.
+//! Schemas go into `parametersJsonSchema` and `responseJsonSchema`, which take JSON Schema, once [`schema`] has made
+//! them fit.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,16 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use types::call::{Call, Message, Parameters, Part, ResponseFormat, Role, ToolCall, ToolChoice};
 
+use super::schema;
 use crate::error::Error;
+use crate::provider::translate::{
+    check, data_url, is_left_out, refused, refused_part, result_text,
+};
+use crate::wire::write;
+
+/// Stands for the signature of a call that another model made, or that its client's dialect had no place for; the
+/// provider documents it for this (`ai.google.dev/gemini-api/docs/thought-signatures`).
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// The request body for a call; `output_tokens_max` caps the answer where the caller did not.
 pub(super) fn encode(
@@ -17,24 +26,38 @@ pub(super) fn encode(
     model: &str,
     output_tokens_max: Option<u64>,
 ) -> Result<Bytes, Error> {
+    let mut body = question(call, model)?;
+    let config = generation_config(&call.parameters, model, output_tokens_max)?;
+    if !config.is_empty() {
+        body.insert("generationConfig".to_owned(), Value::Object(config));
+    }
+    Ok(write::json(&body))
+}
+
+/// The body that asks how many tokens a call has.
+pub(super) fn encode_count(call: &Call, model: &str) -> Result<Bytes, Error> {
+    let mut request = question(call, model)?;
+    let model = format!("models/{}", model.strip_prefix("models/").unwrap_or(model));
+    request.insert("model".to_owned(), model.into());
+    Ok(write::json(&json!({ "generateContentRequest": request })))
+}
+
+/// What is asked, without how it is to be answered.
+fn question(call: &Call, model: &str) -> Result<Map<String, Value>, Error> {
+    check(call)?;
     let mut body = Map::new();
-    body.insert("contents".to_owned(), contents(&call.messages)?);
+    body.insert("contents".to_owned(), contents(&call.messages, model)?);
     if let Some(instruction) = system_instruction(&call.messages) {
         body.insert("systemInstruction".to_owned(), instruction);
     }
     let parameters = &call.parameters;
     if !parameters.tools.is_empty() {
-        body.insert("tools".to_owned(), tools(parameters));
+        body.insert("tools".to_owned(), tools(parameters)?);
+        if let Some(choice) = &parameters.tool_choice {
+            body.insert("toolConfig".to_owned(), tool_config(choice));
+        }
     }
-    if let Some(choice) = &parameters.tool_choice {
-        body.insert("toolConfig".to_owned(), tool_config(choice));
-    }
-    let config = generation_config(parameters, model, output_tokens_max)?;
-    if !config.is_empty() {
-        body.insert("generationConfig".to_owned(), Value::Object(config));
-    }
-    let body = serde_json::to_vec(&body).map_err(Error::internal)?;
-    Ok(body.into())
+    Ok(body)
 }
 
 /// System messages joined in their order: Gemini has one place for all of them.
@@ -49,7 +72,7 @@ fn system_instruction(messages: &[Message]) -> Option<Value> {
 }
 
 /// The conversation. Neighbours of the same role are merged: results of parallel calls must be one content.
-fn contents(messages: &[Message]) -> Result<Value, Error> {
+fn contents(messages: &[Message], model: &str) -> Result<Value, Error> {
     let mut contents: Vec<(&str, Vec<Value>)> = Vec::new();
     let mut names = HashMap::new();
     for message in messages {
@@ -58,7 +81,10 @@ fn contents(messages: &[Message]) -> Result<Value, Error> {
             Role::User | Role::Tool => "user",
             Role::Assistant => "model",
         };
-        let parts = message_parts(message, &names)?;
+        let mut parts = message_parts(message, &names)?;
+        if wants_signatures(model) {
+            sign(&mut parts);
+        }
         let calls = message.tool_calls.iter();
         names.extend(calls.map(|call| (call.id.as_str(), call.name.as_str())));
         match contents.last_mut() {
@@ -79,7 +105,14 @@ fn contents(messages: &[Message]) -> Result<Value, Error> {
 
 fn message_parts(message: &Message, names: &HashMap<&str, &str>) -> Result<Vec<Value>, Error> {
     if message.role == Role::Tool {
-        return Ok(vec![function_response(message, names)]);
+        let mut parts = vec![function_response(message, names)?];
+        // What a result shows stands beside it: the result itself is an object.
+        for part in &message.content {
+            if matches!(part, Part::Image { .. }) {
+                parts.extend(content_part(part)?);
+            }
+        }
+        return Ok(parts);
     }
     let mut parts = Vec::with_capacity(message.content.len());
     for part in &message.content {
@@ -97,40 +130,43 @@ fn content_part(part: &Part) -> Result<Option<Value>, Error> {
         Part::Audio { data, format } => {
             Some(json!({ "inlineData": { "mimeType": format!("audio/{format}"), "data": data } }))
         }
-        // A field of the message that only its own dialect knows; it is left out, as unknown fields are.
-        Part::Other(value) if value.get("type").is_none() => None,
-        Part::Other(value) => {
-            let kind = value
-                .get("type")
-                .and_then(Value::as_str)
-                .unwrap_or("unknown");
-            let text = format!(
-                "the provider of this model cannot take a message part of the kind '{kind}'"
-            );
-            return Err(Error::invalid(text, Some("messages")));
-        }
+        Part::Other(value) if is_left_out(value) => None,
+        Part::Other(value) => return Err(refused_part(value)),
     })
 }
 
 /// A `data:` URL inline, a file that the provider can reach by reference; other addresses it cannot fetch.
 fn image(url: &str) -> Result<Value, Error> {
-    let inline = url
-        .strip_prefix("data:")
-        .and_then(|rest| rest.split_once(";base64,"));
-    if let Some((mime_type, data)) = inline {
+    if let Some((mime_type, data)) = data_url(url) {
         return Ok(json!({ "inlineData": { "mimeType": mime_type, "data": data } }));
     }
     if url.starts_with("gs://") || url.starts_with("https://generativelanguage.googleapis.com/") {
         return Ok(json!({ "fileData": { "fileUri": url } }));
     }
-    let text = "the provider of this model takes images as base64 'data:' URLs only";
-    Err(Error::invalid(text, Some("messages")))
+    let what = "a file at another place; this provider takes base64 'data:' URLs only";
+    Err(refused("messages", what))
+}
+
+/// Models that refuse a conversation whose calls lost their signatures.
+fn wants_signatures(model: &str) -> bool {
+    model.contains("gemini-3")
+}
+
+/// Gives the first of parallel calls a signature, which alone carries one, where it lost its own.
+fn sign(parts: &mut [Value]) {
+    let first = parts
+        .iter_mut()
+        .filter_map(Value::as_object_mut)
+        .find(|part| part.contains_key("functionCall"));
+    if let Some(call) = first {
+        call.entry("thoughtSignature")
+            .or_insert_with(|| NO_SIGNATURE.into());
+    }
 }
 
 fn function_call(call: &ToolCall) -> Value {
     // Arguments are text in this dialect and may be empty or broken; Gemini wants an object.
-    let args: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
-    let args = if args.is_object() { args } else { json!({}) };
+    let args = write::object(&call.arguments);
     let mut part = json!({ "functionCall": { "name": call.name, "args": args } });
     if let (Some(signature), Some(part)) = (&call.signature, part.as_object_mut()) {
         part.insert(
@@ -142,31 +178,33 @@ fn function_call(call: &ToolCall) -> Value {
 }
 
 /// A tool's result: named after the call it answers, and always an object.
-fn function_response(message: &Message, names: &HashMap<&str, &str>) -> Value {
+fn function_response(message: &Message, names: &HashMap<&str, &str>) -> Result<Value, Error> {
     let id = message.tool_call_id.as_deref().unwrap_or_default();
     let name = names.get(id).copied();
     let name = name.or(message.name.as_deref()).unwrap_or(id);
-    let text = message.joined_text();
+    let text = result_text(message)?;
     let response = match serde_json::from_str(&text) {
         Ok(Value::Object(object)) => Value::Object(object),
         Ok(other) => json!({ "result": other }),
         Err(_) => json!({ "result": text }),
     };
-    json!({ "functionResponse": { "name": name, "response": response } })
+    Ok(json!({ "functionResponse": { "name": name, "response": response } }))
 }
 
-fn tools(parameters: &Parameters) -> Value {
-    let declarations = parameters.tools.iter().map(|tool| {
-        let mut declaration = json!({ "name": tool.name });
-        if let Some(declaration) = declaration.as_object_mut() {
-            let description = tool.description.clone().map(Value::from);
-            declaration.extend(description.map(|text| ("description".to_owned(), text)));
-            let schema = tool.parameters.clone();
-            declaration.extend(schema.map(|schema| ("parametersJsonSchema".to_owned(), schema)));
+fn tools(parameters: &Parameters) -> Result<Value, Error> {
+    let mut declarations = Vec::with_capacity(parameters.tools.len());
+    for tool in &parameters.tools {
+        let mut declaration = Map::new();
+        declaration.insert("name".to_owned(), tool.name.as_str().into());
+        let description = tool.description.as_deref();
+        declaration.extend(description.map(|text| ("description".to_owned(), text.into())));
+        if let Some(parameters) = &tool.parameters {
+            let schema = schema::fit(parameters, "tools")?;
+            declaration.insert("parametersJsonSchema".to_owned(), schema);
         }
-        declaration
-    });
-    json!([{ "functionDeclarations": declarations.collect::<Vec<_>>() }])
+        declarations.push(Value::Object(declaration));
+    }
+    Ok(json!([{ "functionDeclarations": declarations }]))
 }
 
 fn tool_config(choice: &ToolChoice) -> Value {
@@ -205,25 +243,43 @@ fn generation_config(
         "frequencyPenalty",
         parameters.frequency_penalty.clone().map(Value::Number),
     );
-    set("responseLogprobs", parameters.logprobs.map(Value::from));
-    set("logprobs", parameters.top_logprobs.map(Value::from));
     let stop = &parameters.stop;
     set("stopSequences", (!stop.is_empty()).then(|| json!(stop)));
     if let Some(format) = &parameters.response_format {
         set("responseMimeType", Some(json!("application/json")));
         if let ResponseFormat::JsonSchema { schema, .. } = format {
-            set("responseJsonSchema", Some(schema.clone()));
+            set(
+                "responseJsonSchema",
+                Some(schema::fit(schema, "response_format")?),
+            );
         }
     }
-    if let Some(effort) = &parameters.reasoning_effort {
-        set("thinkingConfig", Some(thinking_config(effort, model)?));
+    set("topK", parameters.top_k.map(Value::from));
+    let thinking = thinking_config(parameters, model)?;
+    set(
+        "thinkingConfig",
+        (!thinking.is_empty()).then_some(Value::Object(thinking)),
+    );
+    Ok(config)
+}
+
+/// How much is thought, and whether it is shown.
+fn thinking_config(parameters: &Parameters, model: &str) -> Result<Map<String, Value>, Error> {
+    let mut config = Map::new();
+    match (&parameters.reasoning_effort, parameters.reasoning_budget) {
+        (Some(effort), _) => config.extend(effort_config(effort, model)?),
+        (None, Some(budget)) => drop(config.insert("thinkingBudget".to_owned(), budget.into())),
+        (None, None) => {}
+    }
+    if let Some(shown) = parameters.reasoning_shown {
+        config.insert("includeThoughts".to_owned(), shown.into());
     }
     Ok(config)
 }
 
 /// Gemini 3 has levels, 2.5 a budget of tokens; the amounts are those of Google's own OpenAI compatibility
 /// (`ai.google.dev/gemini-api/docs/openai`, "Thinking").
-fn thinking_config(effort: &str, model: &str) -> Result<Value, Error> {
+fn effort_config(effort: &str, model: &str) -> Result<Map<String, Value>, Error> {
     let has_levels = model.contains("gemini-3");
     let (level, budget) = match effort {
         "none" => ("MINIMAL", 0),
@@ -236,11 +292,12 @@ fn thinking_config(effort: &str, model: &str) -> Result<Value, Error> {
             return Err(Error::invalid(text, Some("reasoning_effort")));
         }
     };
-    Ok(if has_levels {
-        json!({ "thinkingLevel": level })
+    let (name, value) = if has_levels {
+        ("thinkingLevel", Value::from(level))
     } else {
-        json!({ "thinkingBudget": budget })
-    })
+        ("thinkingBudget", Value::from(budget))
+    };
+    Ok(Map::from_iter([(name.to_owned(), value)]))
 }
 
 #[cfg(test)]
@@ -301,13 +358,31 @@ mod tests {
             body["generationConfig"],
             json!({"maxOutputTokens": 9, "temperature": 0.5, "stopSequences": ["END"], "candidateCount": 2,
                 "thinkingConfig": {"thinkingBudget": 1024}, "responseMimeType": "application/json",
-                "responseJsonSchema": {"type": "object", "$schema": "x"}})
+                "responseJsonSchema": {"type": "object"}})
         );
         assert_eq!(
             body["tools"][0]["functionDeclarations"][0]["parametersJsonSchema"],
             json!({"type": "object"})
         );
         assert_eq!(body["toolConfig"]["functionCallingConfig"]["mode"], "ANY");
+    }
+
+    #[test]
+    fn a_call_that_lost_its_signature_gets_one_where_models_want_it() {
+        let ask = json!({"model": "m", "messages": [{"role": "user", "content": "x"},
+            {"role": "assistant", "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}}]}]});
+        let call = decode(&Bytes::from(ask.to_string())).unwrap();
+        let body: Value =
+            serde_json::from_slice(&encode(&call, "gemini-3-pro", None).unwrap()).unwrap();
+        let parts = &body["contents"][1]["parts"];
+        assert_eq!(parts[0]["thoughtSignature"], NO_SIGNATURE);
+        assert_eq!(parts[1].get("thoughtSignature"), None);
+        assert_eq!(
+            encoded(&ask)["contents"][1]["parts"][0].get("thoughtSignature"),
+            None
+        );
     }
 
     #[test]

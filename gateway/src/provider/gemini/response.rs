@@ -7,9 +7,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use types::Usage;
 use types::reply::{Delta, Event, Finish};
+
+use crate::wire::gemini::usage::WireUsage;
 
 /// What has been seen of one answer so far.
 #[derive(Debug, Default)]
@@ -47,6 +49,14 @@ struct WireCandidate<'a> {
     finish_reason: Option<Cow<'a, str>>,
     #[serde(default)]
     index: usize,
+    #[serde(default)]
+    citation_metadata: Option<IgnoredAny>,
+    #[serde(default)]
+    grounding_metadata: Option<IgnoredAny>,
+    #[serde(default)]
+    url_context_metadata: Option<IgnoredAny>,
+    #[serde(default)]
+    logprobs_result: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +76,34 @@ struct WirePart<'a> {
     thought_signature: Option<String>,
     #[serde(default, borrow)]
     function_call: Option<WireFunctionCall<'a>>,
+    #[serde(default)]
+    inline_data: Option<IgnoredAny>,
+    #[serde(default)]
+    file_data: Option<IgnoredAny>,
+    #[serde(default)]
+    executable_code: Option<IgnoredAny>,
+    #[serde(default)]
+    code_execution_result: Option<IgnoredAny>,
+}
+
+impl WireCandidate<'_> {
+    /// Whether it says something beside its parts.
+    const fn is_annotated(&self) -> bool {
+        self.citation_metadata.is_some()
+            || self.grounding_metadata.is_some()
+            || self.url_context_metadata.is_some()
+            || self.logprobs_result.is_some()
+    }
+}
+
+impl WirePart<'_> {
+    /// Whether it is something other than text, a thought or a call.
+    const fn is_unsayable(&self) -> bool {
+        self.inline_data.is_some()
+            || self.file_data.is_some()
+            || self.executable_code.is_some()
+            || self.code_execution_result.is_some()
+    }
 }
 
 #[derive(Deserialize)]
@@ -84,31 +122,14 @@ struct WireFeedback<'a> {
     block_reason: Option<Cow<'a, str>>,
 }
 
-/// `usageMetadata`: an absent field is zero.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct WireUsage {
-    prompt_token_count: u64,
-    cached_content_token_count: u64,
-    candidates_token_count: u64,
-    thoughts_token_count: u64,
-    tool_use_prompt_token_count: u64,
-    prompt_tokens_details: Vec<WireModality>,
-    candidates_tokens_details: Vec<WireModality>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct WireModality {
-    modality: String,
-    token_count: u64,
-}
-
 impl Reader {
-    /// Reads one response.
-    pub(super) fn read(&mut self, body: &[u8]) -> Result<Vec<Event>, serde_json::Error> {
+    /// Reads one response, and appends what it says.
+    pub(super) fn read(
+        &mut self,
+        body: &[u8],
+        events: &mut Vec<Event>,
+    ) -> Result<(), serde_json::Error> {
         let wire: Wire<'_> = serde_json::from_slice(body)?;
-        let mut events = Vec::with_capacity(3);
         if let Some(model) = wire.model_version.filter(|_| !self.model_told) {
             self.model_told = true;
             events.push(Event::Start {
@@ -127,10 +148,10 @@ impl Reader {
             });
         }
         for candidate in wire.candidates {
-            self.read_candidate(candidate, &mut events);
+            self.read_candidate(candidate, events);
         }
         events.extend(wire.usage_metadata.map(|usage| Event::Usage(usage.into())));
-        Ok(events)
+        Ok(())
     }
 
     /// Whether every candidate seen has finished, or the prompt was blocked.
@@ -151,10 +172,13 @@ impl Reader {
         let Some(candidate) = self.candidates.get_mut(choice) else {
             return;
         };
+        events.extend(wire.is_annotated().then_some(Event::Unsaid));
         let parts = wire
             .content
             .map(|content| content.parts)
             .unwrap_or_default();
+        let has_more = parts.iter().any(WirePart::is_unsayable);
+        events.extend(has_more.then_some(Event::Unsaid));
         let deltas = parts.into_iter().filter_map(|part| candidate.delta(part));
         events.extend(deltas.map(|delta| Event::Delta { choice, delta }));
         if let Some(reason) = wire.finish_reason {
@@ -207,27 +231,6 @@ fn finish_from(reason: &str, calls_tools: bool) -> Finish {
     }
 }
 
-impl From<WireUsage> for Usage {
-    fn from(wire: WireUsage) -> Self {
-        let modality = |details: &[WireModality], name: &str| {
-            let of_it = details.iter().filter(|detail| detail.modality == name);
-            of_it.map(|detail| detail.token_count).sum::<u64>()
-        };
-        Self {
-            input_tokens: wire.prompt_token_count + wire.tool_use_prompt_token_count,
-            cache_read_tokens: wire.cached_content_token_count,
-            cache_write_5m_tokens: 0,
-            cache_write_1h_tokens: 0,
-            audio_input_tokens: modality(&wire.prompt_tokens_details, "AUDIO"),
-            image_tokens: modality(&wire.prompt_tokens_details, "IMAGE"),
-            output_tokens: wire.candidates_token_count + wire.thoughts_token_count,
-            reasoning_tokens: wire.thoughts_token_count,
-            audio_output_tokens: modality(&wire.candidates_tokens_details, "AUDIO"),
-            web_searches: 0,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +240,8 @@ mod tests {
         let mut reader = Reader::default();
         let mut assembly = Assembly::default();
         for body in bodies {
-            let events = reader.read(body.as_bytes()).unwrap();
+            let mut events = Vec::new();
+            reader.read(body.as_bytes(), &mut events).unwrap();
             for event in &events {
                 assembly.add(event);
             }
@@ -277,6 +281,18 @@ mod tests {
         assert_eq!(choice.tool_calls[0].signature.as_deref(), Some("s"));
         assert_eq!(choice.finish, Some(Finish::ToolCalls));
         assert_ne!(choice.tool_calls[0].id, choice.tool_calls[1].id);
+    }
+
+    #[test]
+    fn what_our_form_cannot_say_is_noted() {
+        for part in [r#"{"inlineData":{}}"#, r#"{"executableCode":{}}"#] {
+            let body = format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{part}]}},"finishReason":"STOP"}}]}}"#
+            );
+            assert!(assembled(&[&body]).0.unsaid, "{part}");
+        }
+        let grounded = r#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"groundingMetadata":{},"finishReason":"STOP"}]}"#;
+        assert!(assembled(&[grounded]).0.unsaid);
     }
 
     #[test]

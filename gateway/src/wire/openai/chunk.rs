@@ -15,11 +15,9 @@ use super::usage::WireUsage;
 /// The event that ends a stream.
 pub(crate) const DONE: &[u8] = b"[DONE]";
 
-/// What a provider's chunk says.
+/// What a provider's chunk is, beyond the events it stands for.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    /// Its events, in order.
-    pub(crate) events: Vec<Event>,
     /// Whether it only reports usage: OpenAI sends that chunk to those alone who asked for it.
     pub(crate) is_usage_only: bool,
     /// The provider's error, told in the middle of the stream.
@@ -79,29 +77,25 @@ struct IncomingFunction {
     arguments: Option<String>,
 }
 
-/// Reads the data of one event.
-pub(crate) fn decode(data: &[u8]) -> Result<Decoded, serde_json::Error> {
+/// Reads the data of one event, and appends the events it stands for.
+pub(crate) fn decode(data: &[u8], events: &mut Vec<Event>) -> Result<Decoded, serde_json::Error> {
     let incoming: Incoming<'_> = serde_json::from_slice(data)?;
-    let mut decoded = Decoded {
-        error: incoming.error,
-        ..Decoded::default()
-    };
     let choices = incoming.choices.unwrap_or_default();
-    decoded.is_usage_only = choices.is_empty() && incoming.usage.is_some();
+    let decoded = Decoded {
+        is_usage_only: choices.is_empty() && incoming.usage.is_some(),
+        error: incoming.error,
+    };
     if let Some(model) = incoming.model.filter(|model| !model.is_empty()) {
-        decoded.events.push(Event::Start {
+        events.push(Event::Start {
             model: model.into_owned(),
         });
     }
     for choice in choices {
-        take_choice(choice, &mut decoded.events);
+        take_choice(choice, events);
     }
-    decoded
-        .events
-        .extend(incoming.service_tier.map(Event::ServiceTier));
-    decoded
-        .events
-        .extend(incoming.usage.map(|usage| Event::Usage(usage.into())));
+    events.extend(incoming.service_tier.map(Event::ServiceTier));
+    let usage = incoming.usage.map(|usage| Event::Usage(usage.into()));
+    events.extend(usage);
     Ok(decoded)
 }
 
@@ -412,12 +406,15 @@ mod tests {
 
     #[test]
     fn chunks_without_choices_are_understood() {
-        assert!(decode(br#"{"choices":[]}"#).unwrap().events.is_empty());
+        let mut events = Vec::new();
         assert!(
-            decode(br#"{"choices":[],"usage":{"prompt_tokens":1}}"#)
+            !decode(br#"{"choices":[]}"#, &mut events)
                 .unwrap()
                 .is_usage_only
         );
-        assert!(!decode(br#"{"id":"x"}"#).unwrap().is_usage_only);
+        assert!(!decode(br#"{"id":"x"}"#, &mut events).unwrap().is_usage_only);
+        assert!(events.is_empty());
+        let usage = br#"{"choices":[],"usage":{"prompt_tokens":1}}"#;
+        assert!(decode(usage, &mut events).unwrap().is_usage_only);
     }
 }

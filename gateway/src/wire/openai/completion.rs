@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use types::call::ToolCall;
 use types::reply::{Answer, Choice, Finish};
 
-use super::content::Content;
 use super::usage::WireUsage;
+use crate::wire::content::Content;
 
 /// A completion as a provider sends it; what we do not need stays in the raw body.
 #[derive(Deserialize)]

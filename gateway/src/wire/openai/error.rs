@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use types::call::Dialect;
 
-use crate::error::{Error, Kind, UpstreamError};
+use crate::error::{Error, Kind};
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -19,14 +18,8 @@ struct Body<'a> {
     code: Option<&'a str>,
 }
 
-/// The body of an error answer; a provider's own body goes through unchanged where the caller can mend the error.
+/// The body of an error answer.
 pub(crate) fn body(error: &Error) -> Bytes {
-    if let Error::Upstream(UpstreamError::Rejected(rejection)) = error
-        && rejection.is_callers_fault()
-        && let Some((Dialect::Openai, raw)) = &rejection.raw
-    {
-        return raw.clone();
-    }
     encode(error)
 }
 
@@ -52,7 +45,7 @@ fn encode(error: &Error) -> Bytes {
 
 const fn error_type(kind: Kind) -> &'static str {
     match kind {
-        Kind::InvalidRequest | Kind::NotFound => "invalid_request_error",
+        Kind::InvalidRequest | Kind::NotFound | Kind::NotSupported => "invalid_request_error",
         Kind::Unauthorized => "authentication_error",
         Kind::Forbidden => "permission_error",
         Kind::QuotaExceeded => "insufficient_quota",

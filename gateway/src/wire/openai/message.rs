@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use types::call::{Message, Part, Role, ToolCall};
 
-use super::content::Content;
+use crate::wire::content::Content;
 
 /// A message as the wire has it.
 pub(super) struct WireMessage(pub(super) Message);
@@ -161,6 +161,13 @@ fn part(mut value: Value) -> Part {
                 _ => Part::Other(value),
             }
         }
+        Some("file") => match string_at(&value, "/file/file_data") {
+            Some(url) => Part::Document {
+                url,
+                name: string_at(&value, "/file/filename"),
+            },
+            None => Part::Other(value),
+        },
         _ => Part::Other(value),
     }
 }

@@ -3,43 +3,41 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::route::Offer;
+use crate::wire::write;
+
 #[derive(Serialize)]
 struct List<'a> {
     object: &'static str,
     data: Vec<Model<'a>>,
 }
 
-/// A model on the list.
-#[derive(Debug, Serialize)]
-pub(crate) struct Model<'a> {
+#[derive(Serialize)]
+struct Model<'a> {
     id: &'a str,
     object: &'static str,
     created: i64,
     owned_by: &'a str,
 }
 
-impl<'a> Model<'a> {
-    /// A model that can be asked for by this name, served by this provider.
-    pub(crate) const fn new(id: &'a str, owned_by: &'a str, created: i64) -> Self {
-        Self {
-            id,
-            object: "model",
-            created,
-            owned_by,
-        }
-    }
-}
-
 /// The body of `GET /v1/models`.
-pub(crate) fn list(models: Vec<Model<'_>>) -> Bytes {
-    let list = List {
+pub(crate) fn list(offers: &[Offer], created: i64) -> Bytes {
+    write::json(&List {
         object: "list",
-        data: models,
-    };
-    serde_json::to_vec(&list).unwrap_or_default().into()
+        data: offers.iter().map(|offer| model(offer, created)).collect(),
+    })
 }
 
 /// The body of `GET /v1/models/{id}`.
-pub(crate) fn one(model: &Model<'_>) -> Bytes {
-    serde_json::to_vec(model).unwrap_or_default().into()
+pub(crate) fn one(offer: &Offer, created: i64) -> Bytes {
+    write::json(&model(offer, created))
+}
+
+fn model(offer: &Offer, created: i64) -> Model<'_> {
+    Model {
+        id: &offer.name,
+        object: "model",
+        created,
+        owned_by: &offer.provider,
+    }
 }

@@ -11,10 +11,7 @@ use types::call::{
 use super::message;
 use crate::error::Error;
 use crate::wire::fields::Fields;
-use crate::wire::read::{missing, not_json, parse};
-
-/// Messages in one conversation at most: beyond it a request is a mistake or an attack. Agents reach hundreds.
-const MESSAGES_MAX: usize = 10_000;
+use crate::wire::read::{messages_within_limit, missing, not_json, parse};
 
 /// Fields that say how to deliver, book or store an answer, never what it says: they are no part of the cache key.
 /// `service_tier` is among them: it changes when and at what price an answer comes, not its text.
@@ -221,11 +218,7 @@ fn stop(value: &RawValue) -> Result<Vec<String>, Error> {
 
 fn messages(value: &RawValue) -> Result<Vec<types::call::Message>, Error> {
     let messages: Vec<message::WireMessage> = parse("messages", value)?;
-    if messages.len() > MESSAGES_MAX {
-        let text = format!("'messages' has more than {MESSAGES_MAX} entries");
-        return Err(Error::invalid(text, Some("messages")));
-    }
-    Ok(messages.into_iter().map(|message| message.0).collect())
+    messages_within_limit(messages.into_iter().map(|message| message.0).collect())
 }
 
 #[cfg(test)]
