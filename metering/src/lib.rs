@@ -23,6 +23,7 @@ mod options;
 pub mod price;
 pub mod quota;
 pub mod quotas;
+pub mod reconciliation;
 pub mod record;
 pub mod report;
 pub mod rollup;

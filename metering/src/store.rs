@@ -14,4 +14,5 @@ pub(crate) mod quotas;
 pub(crate) mod reports;
 pub(crate) mod rollups;
 pub(crate) mod totals;
+pub(crate) mod unknown;
 pub(crate) mod watermarks;

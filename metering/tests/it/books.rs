@@ -1,11 +1,14 @@
 //! What is journaled is booked exactly once, whatever happens in between.
 
+use chrono::Days;
 use database::testing::TestDatabase;
+use metering::reconciliation;
 use metering::record::Held;
+use metering::report::Scope;
 use rust_decimal::Decimal;
 use sqlx::{PgPool, Row};
 use types::id::Organization;
-use types::{Caller, Id, SystemClock, Usage};
+use types::{Caller, Clock, Id, SystemClock, Usage};
 
 use crate::node::{self, NEVER, Node, Settings, caller, usage, usd};
 
@@ -212,6 +215,22 @@ async fn a_kill_in_the_middle_of_a_call_books_its_input_as_unknown() {
     let failed =
         "SELECT count(*) FROM ai_requests WHERE status = 'failed' AND error_kind = 'unknown'";
     assert_eq!(count(&admin, failed).await, 1);
+
+    // An operator finds it, its owner too, and nobody else.
+    let stranger = database.seed_organization("two").await.organization;
+    let listed = async |scope| {
+        let today = SystemClock.now().date_naive();
+        let span = (today - Days::new(1), today + Days::new(1));
+        let list = reconciliation::unknown(database.database(), scope, span);
+        list.await.unwrap()
+    };
+    let [unknown] = listed(Scope::All).await.try_into().unwrap();
+    assert_eq!(unknown.organization_id, organization.uuid());
+    assert_eq!((unknown.attempt, unknown.input_tokens), (1, 100));
+    assert_eq!(unknown.cost_usd, usd("0.000125"));
+    let own = listed(Scope::Organization(organization)).await;
+    assert_eq!(own, [unknown]);
+    assert_eq!(listed(Scope::Organization(stranger)).await, []);
 }
 
 #[tokio::test]
