@@ -153,6 +153,18 @@ pub(crate) enum ReportCommand {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// The requests whose usage nobody knows, because a gateway ended before they did: for the provider's bill to decide.
+    Unknown {
+        /// The month, such as 2026-11; without it the current one, by UTC.
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<String>,
+        /// One organization's slug or id; without it all of them.
+        #[arg(long)]
+        organization: Option<String>,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
 }
 
 /// Roll-ups.

@@ -1,4 +1,6 @@
-//! `flowpilot report usage`: tokens, requests and exact cost.
+//! `flowpilot report …`: tokens, requests and exact cost, and what is not known of them.
+
+mod unknown;
 
 use std::process::ExitCode;
 
@@ -15,22 +17,36 @@ use crate::table::Table;
 
 /// Prints the report.
 pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<ExitCode> {
-    let ReportCommand::Usage {
-        month,
-        organization,
-        group_by,
-        format,
-    } = command;
-    let (from, until) = span(month.as_deref())?;
-    let filter = Filter {
-        group_by: group_by.into_iter().collect(),
-        ..Filter::of(from, until)
-    };
-    with_database(common, async |state| {
-        let scope = scope(state, organization.as_deref()).await?;
-        let rows = report::usage(&state.database, scope, &filter).await?;
-        print(&rows, format)
-    })?;
+    match command {
+        ReportCommand::Usage {
+            month,
+            organization,
+            group_by,
+            format,
+        } => {
+            let (from, until) = span(month.as_deref())?;
+            let filter = Filter {
+                group_by: group_by.into_iter().collect(),
+                ..Filter::of(from, until)
+            };
+            with_database(common, async |state| {
+                let scope = scope(state, organization.as_deref()).await?;
+                let rows = report::usage(&state.database, scope, &filter).await?;
+                print(&rows, format)
+            })?;
+        }
+        ReportCommand::Unknown {
+            month,
+            organization,
+            format,
+        } => {
+            let span = span(month.as_deref())?;
+            with_database(common, async |state| {
+                let scope = scope(state, organization.as_deref()).await?;
+                unknown::print(&state.database, scope, span, format).await
+            })?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
