@@ -45,6 +45,7 @@ A prompt may hold directives:
   [[events=N]]      exactly N content events
   [[tool=A,B]]      call these tools, when tools are offered
   [[finish=WHY]]    stop, length or content_filter
+  [[mark=TEXT]]     write TEXT beside the call in the books
 GET /books tells what was charged, DELETE /books forgets it.";
 
 /// How a mock provider is to run.

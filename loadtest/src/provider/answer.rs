@@ -168,6 +168,7 @@ impl Provider {
         let booked = Call {
             stream: call.stream,
             status: refusal.unwrap_or(StatusCode::OK).as_u16(),
+            mark: call.prompt.directives.mark.clone(),
             ..Call::new(id.to_owned(), dialect.name(), &call.model, tokens)
         };
         let full = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the mock's books are full");

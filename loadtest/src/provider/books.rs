@@ -39,6 +39,9 @@ pub struct Call {
     pub reasoning_tokens: u64,
     /// When the call came in.
     pub at: DateTime<Utc>,
+    /// What the prompt wanted written beside the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
 }
 
 /// The sums over the calls of one model.
@@ -188,6 +191,7 @@ impl Call {
             output_tokens: tokens.output,
             reasoning_tokens: tokens.reasoning,
             at: clock::now(),
+            mark: None,
         }
     }
 }

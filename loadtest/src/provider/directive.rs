@@ -15,6 +15,9 @@ const EVENTS_MAX: usize = 100_000;
 /// Tokens of one kind at most; far above any context window.
 const TOKENS_MAX: u64 = 1_000_000_000;
 
+/// A longer mark is no mark; the books are kept in memory.
+const MARK_BYTES_MAX: usize = 64;
+
 /// Why an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
@@ -53,6 +56,8 @@ pub struct Directives {
     pub tools: Vec<String>,
     /// `[[finish=length|content_filter|stop]]`.
     pub finish: Option<Finish>,
+    /// `[[mark=TEXT]]`: written beside the call in the books, so that it can be found there.
+    pub mark: Option<String>,
 }
 
 impl Directives {
@@ -87,6 +92,7 @@ impl Directives {
                 self.tools = value.split(',').map(str::trim).map(str::to_owned).collect();
             }
             "finish" => self.finish = Some(finish(value)?),
+            "mark" => self.mark = Some(mark(value)?),
             _ => {}
         }
         Ok(())
@@ -124,6 +130,11 @@ fn events(value: &str) -> anyhow::Result<usize> {
         "between 1 and {EVENTS_MAX} events"
     );
     Ok(events)
+}
+
+fn mark(value: &str) -> anyhow::Result<String> {
+    ensure!(value.len() <= MARK_BYTES_MAX, "a mark is short");
+    Ok(value.to_owned())
 }
 
 fn finish(value: &str) -> anyhow::Result<Finish> {
