@@ -2,23 +2,25 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use http::Method;
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::client;
 use crate::loopback::Target;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::{client, program};
 
 /// Making the embedded database takes a while on a slow disk.
 const READY_MAX: Duration = Duration::from_mins(3);
-const READY_POLL: Duration = Duration::from_millis(50);
+const READY_POLL: Duration = Duration::from_millis(20);
+/// A gateway that has bound its address and does not serve yet lets a connection wait.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// Streams under way and the journal are given this long.
 const STOP_MAX: Duration = Duration::from_mins(2);
 
@@ -41,7 +43,17 @@ pub struct Installation {
     config: PathBuf,
     data: PathBuf,
     log: PathBuf,
-    target: Target,
+    /// Where it will serve.
+    pub target: Target,
+}
+
+/// What became of a start.
+#[derive(Debug)]
+pub enum Launched {
+    /// It serves.
+    Serving(Box<Process>),
+    /// It ended before it did.
+    Ended(ExitStatus),
 }
 
 /// A running gateway.
@@ -62,35 +74,102 @@ impl Installation {
         let data = scratch.path().join("data");
         let database_url = options.database_url.as_deref();
         let config = configuration(address, &data, provider, database_url);
-        Ok(Self {
-            program: program(options)?,
-            config: scratch.write("flowpilot.toml", &config)?,
-            data,
-            log: scratch.path().join("gateway.log"),
-            target: Target::at(address)?,
-        })
+        let program = program::beside(options.gateway.as_deref(), &program::SERVING)?;
+        Self::of(program, scratch.path(), address, &config)
     }
 
-    /// Starts the gateway and waits until it is ready.
-    pub async fn start(&self) -> anyhow::Result<Gateway> {
+    /// Writes the configuration into a folder that holds nothing else of a gateway's, and may hold it all.
+    pub fn of(
+        program: PathBuf,
+        folder: &Path,
+        address: SocketAddr,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
+        let installation = Self {
+            program,
+            config: folder.join("config").join("flowpilot.toml"),
+            data: folder.join("data"),
+            log: folder.join("gateway.log"),
+            target: Target::at(address)?,
+        };
+        std::fs::create_dir_all(folder.join("config"))
+            .with_context(|| format!("cannot make a folder in {}", folder.display()))?;
+        installation.configure(configuration)?;
+        Ok(installation)
+    }
+
+    /// Replaces the configuration as a whole; a running gateway follows it.
+    pub fn configure(&self, configuration: &str) -> anyhow::Result<()> {
+        let scratch = self.config.with_extension("new");
+        std::fs::write(&scratch, configuration)
+            .and_then(|()| std::fs::rename(&scratch, &self.config))
+            .with_context(|| format!("cannot write {}", self.config.display()))
+    }
+
+    /// Starts the gateway with these variables and waits until it serves, which it may do without being ready, or is gone.
+    pub async fn launch(&self, variables: &[(&str, &str)]) -> anyhow::Result<Launched> {
+        let mut command = self.serve()?;
+        command.envs(variables.iter().copied());
+        let mut process = Process::start("the gateway", command, &self.log)?;
+        let started = Instant::now();
+        loop {
+            if let Some(status) = process.ended() {
+                return Ok(Launched::Ended(status));
+            }
+            if self.answers("/livez").await {
+                return Ok(Launched::Serving(Box::new(process)));
+            }
+            if started.elapsed() > READY_MAX {
+                bail!(
+                    "the gateway did not serve within {READY_MAX:?}:\n{}",
+                    process.log_end()
+                );
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+
+    fn serve(&self) -> anyhow::Result<Command> {
         let mut command = self.command("serve");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&self.log)?;
         command.stdout(log);
+        Ok(command)
+    }
+
+    async fn answers(&self, path: &str) -> bool {
+        let answer = client::fetch(&self.target, None, Method::GET, path);
+        let answer = timeout(ANSWER_MAX, answer).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|(status, _)| status.is_success()))
+    }
+
+    /// Where its log is, for people.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// A file of its data folder, without the line's end.
+    pub fn read(&self, name: &str) -> anyhow::Result<String> {
+        let path = self.data.join(name);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("the gateway left no {}", path.display()))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// Starts the gateway and waits until it is ready.
+    pub async fn start(&self) -> anyhow::Result<Gateway> {
+        let command = self.serve()?;
         let mut process = Process::start("the gateway", command, &self.log)?;
         if let Err(error) = self.wait(&mut process).await {
             let log = process.log_end();
             return Err(error.context(format!("the gateway says:\n{log}")));
         }
-        let key = self.data.join("demo-key");
-        let key = std::fs::read_to_string(&key)
-            .with_context(|| format!("the gateway left no key in {}", key.display()))?;
         Ok(Gateway {
             process,
             target: self.target.clone(),
-            key: key.trim().to_owned(),
+            key: self.read("demo-key")?,
         })
     }
 
@@ -115,8 +194,7 @@ impl Installation {
             if let Some(status) = process.ended() {
                 bail!("the gateway ended with {status}");
             }
-            let ready = client::fetch(&self.target, None, Method::GET, "/readyz").await;
-            if ready.is_ok_and(|(status, _)| status.is_success()) {
+            if self.answers("/readyz").await {
                 return Ok(());
             }
             if started.elapsed() > READY_MAX {
@@ -171,20 +249,6 @@ default = "mock/{MODEL}"
 
 /// What every model's name means to a gateway of ours.
 pub const MODEL: &str = "gpt-4o-mini";
-
-fn program(options: &Options) -> anyhow::Result<PathBuf> {
-    let program = match &options.gateway {
-        Some(program) => program.clone(),
-        None => std::env::current_exe()?.with_file_name("flowpilot"),
-    };
-    let found = program.is_file();
-    anyhow::ensure!(
-        found,
-        "there is no gateway at {}; give --gateway",
-        program.display()
-    );
-    Ok(program)
-}
 
 /// An address that was free a moment ago.
 pub fn free_address() -> anyhow::Result<SocketAddr> {

@@ -7,14 +7,20 @@
 //! A module with `Options` (clap) and `run(Options) -> anyhow::Result<Verdict>`, then one line in `main.rs`.
 
 pub mod bench;
+pub mod chaos;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod crash;
 pub mod gateway;
 pub mod loopback;
 pub mod mock;
 pub mod oracle;
+pub mod outage;
 pub mod output;
 pub mod process;
+pub mod program;
 pub mod provider;
+pub mod quota;
 pub mod scratch;
+mod store;

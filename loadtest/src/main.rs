@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loadtest::oracle::reconcile;
 use loadtest::output::{self, Verdict};
-use loadtest::{bench, crash, provider};
+use loadtest::{bench, chaos, crash, outage, provider, quota};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A mock provider with its own books, and a load generator; loopback only.
@@ -30,6 +30,12 @@ enum Command {
     Reconcile(reconcile::Options),
     /// Kill the gateway under load, again and again, and look for calls that are lost or booked twice.
     Crash(crash::Options),
+    /// Two gateways and PostgreSQL under everything that can go wrong, seed by seed: each call of the provider is booked once.
+    Chaos(chaos::Options),
+    /// Let many callers on several gateways use up one quota: never more than it, and nearly all of it.
+    Quota(quota::Options),
+    /// Take PostgreSQL away under load: known keys are served, and the gateway's memory stays flat.
+    Outage(outage::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +57,9 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Bench(options) => supervised(bench::run(options)),
         Command::Reconcile(options) => supervised(reconcile::run(options)),
         Command::Crash(options) => supervised(crash::run(options)),
+        Command::Chaos(options) => supervised(chaos::run(options)),
+        Command::Quota(options) => supervised(quota::run(options)),
+        Command::Outage(options) => supervised(outage::run(options)),
     }
 }
 

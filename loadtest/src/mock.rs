@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
+use http::Method;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -74,6 +75,13 @@ impl Mock {
 /// The books of a mock, call by call.
 pub async fn books(provider: &Target) -> anyhow::Result<Statement> {
     client::get_json(provider, None, "/books").await
+}
+
+/// Makes a mock forget every call.
+pub async fn clear(provider: &Target) -> anyhow::Result<()> {
+    let (status, _) = client::fetch(provider, None, Method::DELETE, "/books").await?;
+    anyhow::ensure!(status.is_success(), "the books were not cleared: {status}");
+    Ok(())
 }
 
 /// How many calls a mock has in its books.

@@ -93,7 +93,8 @@ impl Process {
         end.join("\n")
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         if let Ok(id) = i32::try_from(self.id) {
             let _ = kill(Pid::from_raw(id), signal);
         }

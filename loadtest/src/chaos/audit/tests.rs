@@ -1,0 +1,167 @@
+//! The audit finds what it is there to find: each kind of wrong in books that are right otherwise.
+
+use chrono::{DateTime, Utc};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use uuid::Uuid;
+
+use super::*;
+use crate::chaos::client::Ending;
+use crate::chaos::question::Question;
+use crate::provider::plan::Tokens;
+
+const PRICES: &str = r#"
+date = "2020-01-01"
+price = [{ provider = "openai", model = "m", usd = { input = "1", output = "2" } }]
+"#;
+
+const TOKENS: Tokens = Tokens {
+    input: 10,
+    cache_read: 0,
+    output: 5,
+    reasoning: 0,
+};
+
+/// 10 × 1 + 5 × 2 dollars, by a million.
+const COST: &str = "0.00002";
+
+fn at(second: u32) -> DateTime<Utc> {
+    format!("2026-11-22T10:00:{second:02}Z").parse().unwrap()
+}
+
+fn organization() -> Uuid {
+    Uuid::from_u128(1)
+}
+
+/// One question, answered and booked as the provider has it.
+fn right() -> Evidence {
+    let mut call = Call::new(String::new(), "openai", "m", TOKENS);
+    call.mark = Some("7-0".to_owned());
+    call.at = at(1);
+    Evidence {
+        calls: vec![call],
+        seen: vec![seen(Ending::Answered)],
+        organizations: vec![organization()],
+        losses: [0; NODES],
+        events: vec![event()],
+    }
+}
+
+fn event() -> Event {
+    Event {
+        request: Uuid::from_u128(9),
+        organization: organization(),
+        created_at: at(0),
+        kind: "ai_request".to_owned(),
+        provider: "mock".to_owned(),
+        model: "m".to_owned(),
+        outcome: "completed".to_owned(),
+        source: "provider".to_owned(),
+        quantity: 15,
+        tokens: TOKENS,
+        cost: price::decimal(COST).unwrap(),
+        prompt: "user: how high is the tide? [[mark=7-0]]".to_owned(),
+    }
+}
+
+fn seen(ending: Ending) -> Seen {
+    let mut random = StdRng::seed_from_u64(1);
+    let mut question = Question::draw((7, 0), (1, 1), |_| false, &mut random);
+    question.fault = None;
+    Seen {
+        question,
+        node: 0,
+        request: Some(Uuid::from_u128(9)),
+        ending,
+    }
+}
+
+/// The findings, but for those about totals, which are the database's.
+#[track_caller]
+fn check(evidence: &Evidence, expected: &[&str]) {
+    let prices = Prices::parse(PRICES).unwrap();
+    let mut audit = Audit::default();
+    calls::check(evidence, &prices, &mut audit).unwrap();
+    explained::check(evidence, &mut audit);
+    let findings = &audit.findings;
+    assert_eq!(findings.len(), expected.len(), "{findings:#?}");
+    for (finding, expected) in findings.iter().zip(expected) {
+        assert!(finding.contains(expected), "{finding}");
+    }
+}
+
+#[test]
+fn books_that_are_right_are_found_right() {
+    check(&right(), &[]);
+}
+
+#[test]
+fn a_lost_call_is_found_although_another_was_booked_as_unknown_without_one() {
+    let mut evidence = right();
+    let mut other = evidence.calls[0].clone();
+    other.mark = Some("7-1".to_owned());
+    evidence.calls.push(other);
+    check(&evidence, &["7-1: a call of the provider is lost"]);
+}
+
+#[test]
+fn a_call_booked_twice_is_found() {
+    let mut evidence = right();
+    evidence.events.push(event());
+    check(&evidence, &["which it is not", "answered, and booked as"]);
+}
+
+#[test]
+fn a_cost_that_is_off_by_the_last_decimal_is_found() {
+    let mut evidence = right();
+    evidence.events[0].cost = price::decimal("0.000020000001").unwrap();
+    check(
+        &evidence,
+        &["the cost of", "the provider's books and the events"],
+    );
+}
+
+#[test]
+fn an_answer_that_is_booked_as_unknown_is_found_also_when_its_gateway_was_killed() {
+    let mut evidence = right();
+    evidence.events[0].source = "unknown".to_owned();
+    evidence.losses = [1; NODES];
+    check(&evidence, &["answered, and booked as", "0 can be"]);
+    // Where the client saw it break off, it may be.
+    evidence.seen = vec![seen(Ending::Broken)];
+    check(&evidence, &[]);
+    evidence.losses = [0; NODES];
+    check(&evidence, &["1 requests are booked as unknown, of which 0"]);
+}
+
+#[test]
+fn an_estimate_without_a_reason_is_found() {
+    let mut evidence = right();
+    evidence.events[0].source = "estimated".to_owned();
+    evidence.seen = vec![seen(Ending::Broken)];
+    check(&evidence, &["estimated for no reason"]);
+}
+
+#[test]
+fn a_booking_that_the_provider_never_saw_is_found_unless_it_is_nothing() {
+    let mut evidence = right();
+    evidence.calls.clear();
+    check(&evidence, &["which it is not"]);
+    evidence.seen = vec![seen(Ending::Refused(503))];
+    evidence.events[0] = Event {
+        outcome: "cancelled".to_owned(),
+        source: "estimated".to_owned(),
+        quantity: 0,
+        tokens: Tokens::default(),
+        cost: Usd::default(),
+        ..event()
+    };
+    check(&evidence, &[]);
+}
+
+#[test]
+fn a_booking_for_another_organization_is_found() {
+    let mut evidence = right();
+    evidence.events[0].organization = Uuid::from_u128(2);
+    check(&evidence, &["for another organization"]);
+}
