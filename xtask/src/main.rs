@@ -1,9 +1,10 @@
-//! The repository's own tasks: `cargo xtask check`, `prepare`, `openapi`, `test-external`, `sdk`, `invariants`.
+//! The repository's own tasks: `cargo xtask check`, `prepare`, `openapi`, `test-external`, `sdk`, `chaos`, `invariants`.
 //!
 //! # Adding a task
 //! A module with a `run`, a variant of [`Task`], and, when it checks something, a line in `check::STEPS`.
 
 mod cargo;
+mod chaos;
 mod check;
 mod folder;
 mod invariants;
@@ -45,6 +46,8 @@ enum Task {
     TestExternal,
     /// Run the official OpenAI SDK against the gateway with a mock provider, and compare their books.
     Sdk,
+    /// Kill gateways and PostgreSQL under load, twenty seeds long, and compare the books; then use up a quota from three gateways.
+    Chaos,
     /// Check the rules of ARCHITECTURE.md that a program can check.
     Invariants,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Openapi { check } => openapi::run(folder::Mode::from_flag(check)),
         Task::TestExternal => test_external::run(),
         Task::Sdk => sdk::run(),
+        Task::Chaos => chaos::run(),
         Task::Invariants => invariants::run(),
     };
     match done {
