@@ -13,8 +13,8 @@ use crate::prices::PriceList;
 use crate::problem::{Problem, Problems};
 use crate::report::Report;
 use crate::section::{
-    Auth, Cache, Database, Limits, Log, Metering, Models, Privacy, Provider, Quota, Server, Target,
-    Unpriced,
+    Alias, Auth, Cache, Database, Limits, Log, Metering, Models, Privacy, Provider, Quota, Route,
+    Routing, Server, Target, Unpriced,
 };
 
 /// A configuration that was checked and may be used.
@@ -28,6 +28,10 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// What the names that clients use mean.
     pub models: Models,
+    /// Several deployments behind one name.
+    pub routes: BTreeMap<String, Route>,
+    /// How what failed is attempted again.
+    pub routing: Routing,
     /// How many keys are held in memory, and how old they may grow.
     pub auth: Auth,
     /// How fast one key may go.
@@ -61,6 +65,7 @@ impl Config {
         let server = section::<Server>(&mut layers, &Key::new(["server"]));
         let database = section::<Database>(&mut layers, &Key::new(["database"]));
         let models = section::<Models>(&mut layers, &Key::new(["models"]));
+        let routing = section::<Routing>(&mut layers, &Key::new(["routing"]));
         let auth = section::<Auth>(&mut layers, &Key::new(["auth"]));
         let limits = section::<Limits>(&mut layers, &Key::new(["limits"]));
         let cache = section::<Cache>(&mut layers, &Key::new(["cache"]));
@@ -68,7 +73,8 @@ impl Config {
         let metering = section::<Metering>(&mut layers, &Key::new(["metering"]));
         let privacy = section::<Privacy>(&mut layers, &Key::new(["privacy"]));
         let log = section::<Log>(&mut layers, &Key::new(["log"]));
-        let providers = providers(&mut layers);
+        let providers = entries(&mut layers, "providers");
+        let routes = entries(&mut layers, "routes");
 
         let mut report = layers.report;
         let sections = || {
@@ -77,6 +83,8 @@ impl Config {
                 database: database?,
                 providers,
                 models: models?,
+                routes,
+                routing: routing?,
                 auth: auth?,
                 limits: limits?,
                 cache: cache?,
@@ -102,6 +110,7 @@ impl Config {
         self.server.check(report);
         self.database.check(report);
         self.models.check(report);
+        self.routing.check(report);
         self.auth.check(report);
         self.limits.check(report);
         self.cache.check(report);
@@ -115,16 +124,36 @@ impl Config {
             provider.check(&path.to_string(), report);
             self.check_offer(&path, provider, report);
         }
-        for (alias, target) in &self.models.aliases {
-            let path = Key::new(["models", "aliases", alias.as_str()]);
-            self.check_alias(&path.to_string(), target, report);
+        for (alias, meaning) in &self.models.aliases {
+            let path = Key::new(["models", "aliases", alias.as_str()]).to_string();
+            match meaning {
+                Alias::Target(target) => self.check_target(&path, target, report),
+                Alias::Route(name) => self.check_route_name(&path, name, report),
+            }
+        }
+        for (name, route) in &self.routes {
+            let path = Key::new(["routes", name.as_str()]);
+            route.check(&path, report);
+            let path = path.child("deployments").to_string();
+            for deployment in &route.deployments {
+                self.check_target(&path, &deployment.target, report);
+            }
         }
         if self.metering.journal_dir.is_relative() {
             report.problem("metering.journal_dir", "must be an absolute path");
         }
     }
 
-    fn check_alias(&self, path: &str, target: &Target, report: &mut Report) {
+    fn check_route_name(&self, path: &str, name: &str, report: &mut Report) {
+        if !self.routes.contains_key(name) {
+            let message = format!(
+                "there is no route `{name}`: write \"provider/model\", or the name of a [routes.NAME]"
+            );
+            report.problem(path, message);
+        }
+    }
+
+    fn check_target(&self, path: &str, target: &Target, report: &mut Report) {
         let Some(provider) = self.providers.get(&target.provider) else {
             let names: Vec<_> = self.providers.keys().map(String::as_str).collect();
             let message = format!(
@@ -172,15 +201,15 @@ fn check_name(path: &Key, name: &str, report: &mut Report) {
     }
 }
 
-fn providers(layers: &mut Layers<'_>) -> BTreeMap<String, Provider> {
-    let mut providers = BTreeMap::new();
-    for name in layers.names(&Key::new(["providers"])) {
-        let entry = Key::new(["providers", name.as_str()]);
-        if let Some(provider) = section(layers, &entry) {
-            providers.insert(name, provider);
+/// The entries of a section whose names the user chooses.
+fn entries<T: DeserializeOwned>(layers: &mut Layers<'_>, of: &str) -> BTreeMap<String, T> {
+    let mut entries = BTreeMap::new();
+    for name in layers.names(&Key::new([of])) {
+        if let Some(entry) = section(layers, &Key::new([of, name.as_str()])) {
+            entries.insert(name, entry);
         }
     }
-    providers
+    entries
 }
 
 /// Reads a section. A value that does not fit is told and replaced by its default, so that the next one is told, too.

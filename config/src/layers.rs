@@ -144,7 +144,8 @@ impl<'r> Layers<'r> {
     pub(crate) fn default(&self, key: &Key) -> Option<Value> {
         key.get(self.reference.table()).cloned().or_else(|| {
             let entry = self.reference.find(key)?;
-            (entry.key.names().len() == 3 && key.names().first()? == "providers")
+            let first = key.names().first()?;
+            (entry.key.names().len() == 3 && matches!(&**first, "providers" | "routes"))
                 .then(|| entry.default.clone())
         })
     }

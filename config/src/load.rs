@@ -78,6 +78,7 @@ fn finish(
     let presets = Presets::embedded()?;
     presets.discover(environment, &mut layers);
     presets.complete(&mut layers);
+    complete_routes(&mut layers);
     choose_folders(environment, &mut layers);
     read_secrets(reference, &mut layers);
     let held = running.map_or_else(Vec::new, |running| hold(running, reference, &mut layers));
@@ -113,6 +114,18 @@ fn choose_folders(environment: &Environment, layers: &mut Layers<'_>) {
     if let Some(folder) = data_dir.text(&layers.table).map(PathBuf::from) {
         let journal_dir = Key::new(["metering", "journal_dir"]);
         layers.fill(&journal_dir, text(folder.join("journal")));
+    }
+}
+
+/// Completes every route with the defaults that `routes.demo` shows; its deployments are its own to say.
+fn complete_routes(layers: &mut Layers<'_>) {
+    let routes = Key::new(["routes"]);
+    let mut defaults = layers.defaults(&routes.child("demo"));
+    defaults.insert("deployments".to_owned(), Value::Array(Vec::new()));
+    for name in layers.names(&routes) {
+        for (key, value) in &defaults {
+            layers.fill(&routes.child(&name).child(key), value.clone());
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Reference {
         let template = template(key);
         let names = template.names();
         template.get(&self.table).is_some_and(Value::is_table)
-            || matches!(names, [first, _] if first == "providers")
+            || matches!(names, [first, _] if first == "providers" || first == "routes")
     }
 
     /// The known key that an unknown one is most likely meant to be.
@@ -106,8 +106,8 @@ impl Reference {
 /// The key as `default.toml` has it: with its example in place of a name that the user chose.
 fn template(key: &Key) -> Key {
     match key.names() {
-        [providers, _, rest @ ..] if providers == "providers" && !rest.is_empty() => {
-            let names = ["providers", "demo"].into_iter();
+        [first, _, rest @ ..] if matches!(&**first, "providers" | "routes") && !rest.is_empty() => {
+            let names = [first.as_str(), "demo"].into_iter();
             Key::new(names.chain(rest.iter().map(String::as_str)))
         }
         [models, aliases, _] if models == "models" && aliases == "aliases" => {

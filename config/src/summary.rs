@@ -38,8 +38,13 @@ impl fmt::Display for Summary {
             let url = &provider.base_url;
             writeln!(f, "provider   {name}: {} {url}{key}", provider.kind)?;
         }
-        for (alias, target) in &config.models.aliases {
-            writeln!(f, "alias      {alias} = {target}")?;
+        for (alias, meaning) in &config.models.aliases {
+            writeln!(f, "alias      {alias} = {meaning}")?;
+        }
+        for (name, route) in &config.routes {
+            let targets = route.deployments.iter().map(|one| one.target.to_string());
+            let targets: Vec<_> = targets.collect();
+            writeln!(f, "route      {name} = {}", targets.join(", "))?;
         }
         writeln!(f, "prices     {} models", config.prices.len())?;
         for path in &config.files {

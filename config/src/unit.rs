@@ -23,6 +23,12 @@ pub(crate) fn limit<'de, D: Deserializer<'de>>(source: D) -> Result<Option<NonZe
     u32::deserialize(source).map(NonZeroU32::new)
 }
 
+/// A `_ms` key where 0 means that nothing is said.
+pub(crate) fn timeout<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Duration>, D::Error> {
+    let time = milliseconds(source)?;
+    Ok((!time.is_zero()).then_some(time))
+}
+
 /// A path, or nothing where the text is empty.
 pub(crate) fn path<'de, D: Deserializer<'de>>(source: D) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(source)?;

@@ -14,7 +14,17 @@ pub struct Models {
     /// The most output tokens of a call that sets no limit of its own.
     pub default_output_tokens_max: u32,
     /// What each alias means; `default` is always there, and `*` takes every model that is not known otherwise.
-    pub aliases: BTreeMap<String, Target>,
+    pub aliases: BTreeMap<String, Alias>,
+}
+
+/// What an alias means.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Alias {
+    /// One model of one provider.
+    Target(Target),
+    /// The name of an entry in `[routes]`.
+    Route(String),
 }
 
 /// A model of a provider: `provider/model`, where the model's name may contain slashes of its own.
@@ -48,6 +58,29 @@ impl Target {
             provider: provider.to_owned(),
             model: model.to_owned(),
         })
+    }
+}
+
+impl TryFrom<String> for Alias {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() {
+            return Err("is empty: write \"provider/model\" or the name of a route".to_owned());
+        }
+        if !text.contains('/') {
+            return Ok(Self::Route(text));
+        }
+        Target::try_from(text).map(Self::Target)
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(target) => target.fmt(f),
+            Self::Route(name) => f.write_str(name),
+        }
     }
 }
 

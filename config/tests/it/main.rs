@@ -7,4 +7,6 @@ mod problems;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod support;
