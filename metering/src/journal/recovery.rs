@@ -98,9 +98,14 @@ fn settle_all(open: &mut Open, scan: Scan, folder: &std::path::Path) -> Result<(
     metrics::counter!("flowpilot_journal_recovered_total").increment(unsettled.len() as u64);
 
     let completed_at = open.clock.now().timestamp_micros();
+    let last_attempts = last_attempts(&unsettled);
     let mut last = None;
     for (_, intent) in unsettled {
-        let record = Record::Settle(unknown(&intent, completed_at));
+        let is_last = last_attempts.get(&intent.subject.request_id) == Some(&intent.attempt);
+        let record = Record::Settle(Settle {
+            last_attempt: is_last,
+            ..unknown(&intent, completed_at)
+        });
         let mut frame = Vec::new();
         super::encode(&record, &mut frame).map_err(write_error)?;
         open.recovered += frame.len() as u64;
@@ -113,6 +118,16 @@ fn settle_all(open: &mut Open, scan: Scan, folder: &std::path::Path) -> Result<(
         Some(Err(_)) => Err(write_error(Error::Failed)),
         Some(Ok(Ok(()))) | None => Ok(()),
     }
+}
+
+/// Where a request has several intents open, it ends with the last of them: it is one row, whatever was attempted.
+fn last_attempts(unsettled: &[(usize, Box<Intent>)]) -> HashMap<Uuid, u32> {
+    let mut last = HashMap::new();
+    for (_, intent) in unsettled {
+        let attempt = last.entry(intent.subject.request_id).or_default();
+        *attempt = intent.attempt.max(*attempt);
+    }
+    last
 }
 
 /// The settlement of an intent that nobody will ever settle; see the module `journal` for why it is this.

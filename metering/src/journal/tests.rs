@@ -151,6 +151,35 @@ async fn an_intent_that_was_acknowledged_survives_a_kill_and_is_settled_as_unkno
     drop(pending);
 }
 
+/// The row of a request is made of its last attempt, so there must be exactly one.
+#[tokio::test]
+async fn a_request_that_was_killed_with_two_attempts_open_ends_with_the_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    let attempt = |attempt| form::Intent {
+        attempt,
+        ..intent(7)
+    };
+    let first = journal.intend(attempt(1), form::Held::default());
+    let first = first.await.unwrap();
+    let second = journal.intend(attempt(2), form::Held::default());
+    let second = second.await.unwrap();
+
+    let after = killed(folder.path());
+    let reopened = tokio::task::spawn_blocking({
+        let options = options(after.path());
+        move || open(&options)
+    });
+    let records = read_all(&reopened.await.unwrap());
+
+    let settled = records.iter().filter_map(|record| match record {
+        Record::Settle(settle) => Some((settle.attempt, settle.last_attempt)),
+        _ => None,
+    });
+    assert_eq!(settled.collect::<Vec<_>>(), [(1, false), (2, true)]);
+    drop((first, second));
+}
+
 #[tokio::test]
 async fn a_settlement_is_in_the_files_before_it_is_called_durable() {
     let folder = tempfile::tempdir().unwrap();
