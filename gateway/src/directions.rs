@@ -1,10 +1,12 @@
-//! What a client says about its request beside the body: how the cache is to be used, and what the request is for.
+//! What a client says about its request beside the body: how the cache is to be used, what the request is for, and which
+//! conversation it belongs to.
 
 use http::HeaderMap;
 use metering::Attribution;
 
 use crate::attribution;
 use crate::error::Error;
+use crate::route::session;
 
 /// Read from the headers, which are the same in every dialect.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub(crate) struct Directions {
     pub(crate) cache: cache::Control,
     /// What the request is for.
     pub(crate) attribution: Attribution,
+    /// The conversation it belongs to, where the client says so.
+    pub(crate) session: Option<u64>,
 }
 
 impl Directions {
@@ -23,6 +27,7 @@ impl Directions {
         Ok(Self {
             cache,
             attribution: attribution::from_headers(headers)?,
+            session: session::from_headers(headers),
         })
     }
 }

@@ -1,8 +1,11 @@
-//! One attempt at a provider, from INTENT to SETTLE; it runs to its end whether or not the client stays.
+//! The attempts of one request, each from INTENT to SETTLE; they run to their end whether or not the client stays.
 //!
 //! INTENT written → provider asked → answer passed on and measured → SETTLE durable → last byte.
 //! The order is the point: a provider that may have charged is on record, and a client that has the end of an
 //! answer has it booked.
+
+mod attempt;
+mod hedge;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use cache::{Cache, Control};
 use metering::journal::Pending;
-use metering::{CacheStatus, Held, Intent, Metering, failpoint};
+use metering::{CacheStatus, CallPermit, Metering, failpoint};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use types::Clock;
@@ -24,8 +27,10 @@ use crate::measure::Measure;
 use crate::meter::{self, End};
 use crate::pipeline::{Settings, unbookable};
 use crate::prompt::Prompt;
+use crate::ready::Ready;
 use crate::reply::{CHUNKS_BEHIND_MAX, Chunk, Content, Origin, Reply};
-use crate::upstream::{self, Piece, Prepared, Source, Upstream};
+use crate::route::{Choice, Failure, Running};
+use crate::upstream::{Piece, Source, Upstream};
 use crate::writer::{self, Writer};
 
 /// A client that has not taken a byte for so long is taken to be gone: its stream holds memory and a connection.
@@ -34,19 +39,17 @@ const CLIENT_STALL_MAX: Duration = Duration::from_mins(1);
 /// How long the little that follows the end of an answer is waited for, so that the connection can be used again.
 const TAIL_MAX: Duration = Duration::from_secs(1);
 
-/// Everything one attempt starts with.
+/// Everything the first attempt starts with.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// What is asked.
-    pub(crate) prompt: Arc<Prompt>,
-    /// The record of it.
-    pub(crate) intent: Intent,
-    /// What is held for it.
-    pub(crate) held: Held,
+    /// The first attempt.
+    pub(crate) ready: Ready,
+    /// The API call, which the first attempt spends.
+    pub(crate) call: CallPermit,
+    /// Where it may be attempted again.
+    pub(crate) choice: Choice,
     /// Its place under the limits.
     pub(crate) admission: Admission,
-    /// The request.
-    pub(crate) request: Prepared,
     /// What the cache had to do with it.
     pub(crate) cache: CacheStatus,
     /// Where the answer is stored, if it may be.
@@ -72,35 +75,17 @@ pub(crate) struct Parts {
     pub(crate) client: Presence,
 }
 
-/// Runs the attempt: to its end, or to where the answer begins to stream, which goes on by itself.
+/// Attempts the request until an answer begins: runs to its end, or to where it begins to stream, which goes on by itself.
 pub(crate) async fn run(parts: Parts, exchange: Exchange) -> Result<Reply, Error> {
-    let Exchange {
-        prompt,
-        intent,
-        held,
-        admission,
-        request,
-        cache,
-        store_as,
-        settings,
-    } = exchange;
-    let journal = parts.metering.journal();
-    let pending = journal.intend(intent, held).await.map_err(unbookable)?;
-    failpoint::pass("exchange.intended");
-    let attempt = Attempt {
-        parts,
-        prompt,
-        settings,
-        store_as,
-        cache,
-        _admission: admission,
-    };
-    let sent = upstream::send(&attempt.prompt, request).await;
-    failpoint::pass("exchange.dispatched");
-    match sent {
-        Err(error) => Err(attempt.fail(pending, error)),
-        Ok(Upstream::Whole(answer, raw)) => attempt.whole(pending, answer, raw).await,
-        Ok(Upstream::Stream(source)) => Ok(attempt.stream(pending, source)),
+    let mut begun = Attempt::first(parts, exchange).await?;
+    loop {
+        let (attempt, pending, sent) = begun.send().await;
+        let error = match sent {
+            Ok(Upstream::Whole(answer, raw)) => return attempt.whole(pending, answer, raw).await,
+            Ok(Upstream::Stream(source)) => return Ok(attempt.stream(pending, source)),
+            Err(error) => error,
+        };
+        begun = attempt.again(pending, error).await?;
     }
 }
 
@@ -111,20 +96,12 @@ struct Attempt {
     settings: Arc<Settings>,
     store_as: Option<cache::Key>,
     cache: CacheStatus,
+    choice: Choice,
+    running: Running,
     _admission: Admission,
 }
 
 impl Attempt {
-    fn fail(self, pending: Pending, error: UpstreamError) -> Error {
-        log_failure(&self.prompt, &error);
-        let settlement = meter::failed(&self.prompt, &error, self.parts.clock.as_ref());
-        // An error need not wait for the disk: the INTENT is there, and nobody was given anything.
-        if let Err(error) = pending.settle(settlement) {
-            tracing::error!(error = %error, "a failed attempt could not be settled");
-        }
-        error.into()
-    }
-
     async fn whole(
         self,
         pending: Pending,
@@ -156,7 +133,7 @@ impl Attempt {
         reply
     }
 
-    async fn forward(self, pending: Pending, mut source: Source, mut client: Client) {
+    async fn forward(mut self, pending: Pending, mut source: Source, mut client: Client) {
         let mut measure = Measure::default();
         let mut writer = Writer::for_upstream(&self.prompt);
         let mut tail = None;
@@ -168,12 +145,13 @@ impl Attempt {
             Ok(()) if client.is_gone() => End::Cancelled,
             Ok(()) => End::Complete,
         };
+        if let Err(error) = &ended {
+            self.running.failed(&Failure::from(error));
+            log_failure(&self.prompt, error);
+        }
         let booked = self.settle(pending, &measure, end).await;
         let last = match (ended, booked) {
-            (Err(error), _) => {
-                log_failure(&self.prompt, &error);
-                writer.fail(&error.into(), self.prompt.request)
-            }
+            (Err(error), _) => writer.fail(&error.into(), self.prompt.request),
             (Ok(()), Err(error)) => writer.fail(&error, self.prompt.request),
             (Ok(()), Ok(())) => {
                 // Before the end goes out, so that whoever has the answer finds it again.
@@ -263,6 +241,7 @@ impl Attempt {
         Reply {
             origin: Origin::Provider {
                 deployment: Arc::clone(&self.prompt.deployment),
+                attempts: self.choice.attempts(),
                 cache: self.cache,
             },
             delivery: self.prompt.call.delivery,

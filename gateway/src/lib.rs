@@ -27,6 +27,7 @@ mod output;
 mod pipeline;
 mod prompt;
 mod provider;
+mod ready;
 mod reload;
 mod reply;
 mod route;

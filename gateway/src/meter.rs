@@ -91,6 +91,15 @@ pub(crate) fn failed(prompt: &Prompt, error: &UpstreamError, clock: &dyn Clock) 
     }
 }
 
+/// How an attempt ended that another one overtook: its provider may charge for what it has read.
+pub(crate) fn overtaken(prompt: &Prompt, clock: &dyn Clock) -> Settlement {
+    Settlement {
+        usage: measure::input_estimate(prompt),
+        usage_source: UsageSource::Estimated,
+        ..ended(prompt, End::Cancelled, clock)
+    }
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End<'a> {

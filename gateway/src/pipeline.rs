@@ -12,9 +12,9 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use cache::{Cache, Control};
+use chrono::{DateTime, Utc};
 use config::Config;
-use config::section::Unpriced;
-use metering::{Attribution, CacheStatus, CallPermit, Estimate, Held, Metering, Price, Refusal};
+use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, Refusal};
 use tokio_util::task::TaskTracker;
 use types::call::Call;
 use types::id::Request;
@@ -27,8 +27,9 @@ use crate::finish::{Finish, Leftovers, Presence};
 use crate::in_flight::InFlight;
 use crate::limit::{Admission, Limits};
 use crate::prompt::Prompt;
+use crate::ready::{price, ready};
 use crate::reply::{Content, Origin, Reply};
-use crate::route::Routes;
+use crate::route::{Choice, Deployment, Routes, Wish, session};
 use crate::wire::client;
 use crate::{measure, meter, template, upstream, writer};
 
@@ -65,7 +66,7 @@ impl Settings {
     pub(crate) fn new(config: &Arc<Config>, before: Option<&Self>) -> anyhow::Result<Self> {
         let unchanged = before.filter(|before| before.config.limits == config.limits);
         Ok(Self {
-            routes: Routes::new(config)?,
+            routes: Routes::new(config, before.map(|before| &before.routes))?,
             limits: unchanged.map_or_else(
                 || Arc::new(Limits::new(&config.limits)),
                 |before| Arc::clone(&before.limits),
@@ -80,12 +81,14 @@ struct Asked {
     request: Id<Request>,
     caller: Caller,
     attribution: Attribution,
+    session: Option<u64>,
     call: Call,
 }
 
 /// A prompt let in, with what it holds until its end.
 struct Admitted {
     prompt: Arc<Prompt>,
+    choice: Choice,
     admission: Admission,
     call: CallPermit,
 }
@@ -104,6 +107,7 @@ impl Pipeline {
             request,
             caller,
             attribution: directions.attribution,
+            session: directions.session,
             call,
         };
         let admitted = self.admit(&settings, asked).await?;
@@ -112,30 +116,23 @@ impl Pipeline {
         if let LookedUp::Hit(hit) = looked_up {
             return self.replay(&settings, admitted, &hit, price.as_deref());
         }
-        let (reserved, estimate) = self.reserve(&settings, &admitted.prompt).await?;
-        let cap = reserved.lease_id().and(
-            admitted
-                .prompt
-                .missing_cap(settings.config.models.default_output_tokens_max),
-        );
-        let request = upstream::prepare(&admitted.prompt, cap)?;
+        let Admitted {
+            prompt,
+            mut choice,
+            admission,
+            call,
+        } = admitted;
+        let model = Arc::clone(&prompt.deployment);
+        let status = looked_up.status();
+        let ready = ready(&self.metering, &settings, &mut choice, prompt, status).await?;
+        let is_same_model = ready.prompt.deployment.model == model.model;
         let exchange = Exchange {
-            intent: meter::intent(
-                &admitted.prompt,
-                price,
-                estimate,
-                looked_up.status(),
-                &settings.config.privacy,
-            ),
-            held: Held {
-                call: Some(admitted.call),
-                tokens: Some(reserved),
-            },
-            cache: looked_up.status(),
-            store_as: looked_up.into_key(),
-            prompt: admitted.prompt,
-            admission: admitted.admission,
-            request,
+            ready,
+            call,
+            choice,
+            admission,
+            cache: status,
+            store_as: looked_up.into_key().filter(|_| is_same_model),
             settings,
         };
         self.run(exchange).await
@@ -173,13 +170,14 @@ impl Pipeline {
             request,
             caller,
             attribution,
+            session,
             call,
         } = asked;
         require(&caller, Permission::AiInvoke)?;
         let admission = settings.limits.admit(&caller)?;
         let call = template::render(call);
         let at = self.clock.now();
-        let deployment = settings.routes.resolve(&call.model, at)?;
+        let (choice, deployment) = choose(settings, request, session, &call, at)?;
         let prompt = Arc::new(Prompt {
             request,
             at,
@@ -192,6 +190,7 @@ impl Pipeline {
         let call = self.metering.quota().take_call(&caller).await?;
         Ok(Admitted {
             prompt,
+            choice,
             admission,
             call,
         })
@@ -246,21 +245,6 @@ impl Pipeline {
         })
     }
 
-    async fn reserve(
-        &self,
-        settings: &Settings,
-        prompt: &Prompt,
-    ) -> Result<(metering::Reservation, Estimate), Error> {
-        let default = settings.config.models.default_output_tokens_max;
-        let estimate = prompt.estimate(default);
-        let reservation = self
-            .metering
-            .quota()
-            .reserve(&prompt.caller, estimate)
-            .await?;
-        Ok((reservation, estimate))
-    }
-
     /// Runs the exchange to its end, whether or not the client stays.
     async fn run(&self, exchange: Exchange) -> Result<Reply, Error> {
         let presence = Presence::default();
@@ -310,21 +294,24 @@ impl LookedUp {
     }
 }
 
-/// A price, or the operator's permission to go on without one.
-fn price(settings: &Settings, prompt: &Prompt) -> Result<Option<Arc<Price>>, Error> {
-    let price = settings.routes.price(&prompt.deployment, prompt.at);
-    if price.is_none() {
-        metrics::counter!("flowpilot_unpriced_requests_total").increment(1);
-        if settings.config.metering.unpriced == Unpriced::Refuse {
-            return Err(Error::UnpricedModel(prompt.call.model.clone()));
-        }
-        tracing::warn!(
-            provider = prompt.deployment.provider.name,
-            model = prompt.deployment.model,
-            "a model without a price is being used"
-        );
-    }
-    Ok(price)
+/// Chooses where the call is attempted first.
+fn choose(
+    settings: &Settings,
+    request: Id<Request>,
+    told: Option<u64>,
+    call: &Call,
+    at: DateTime<Utc>,
+) -> Result<(Choice, Arc<Deployment>), Error> {
+    let plan = settings.routes.begin(&call.model, at)?;
+    let wish = Wish {
+        request,
+        session: session::of(plan.sticky, told, call),
+        is_stream: call.delivery.is_stream(),
+    };
+    let choice = Choice::new(plan, wish, Instant::now());
+    let deployment = choice.deployment().map(Arc::clone);
+    let deployment = deployment.ok_or_else(|| Error::UnknownModel(call.model.clone()))?;
+    Ok((choice, deployment))
 }
 
 fn permitted(control: Control, caller: &Caller) -> Control {

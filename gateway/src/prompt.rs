@@ -13,7 +13,7 @@ use crate::provider::Provider;
 use crate::route::Deployment;
 
 /// Everything that is known before the first look-up, and never changes after it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Prompt {
     /// The request's identity, in the answer's headers, the journal and the ledger.
     pub(crate) request: Id<Request>,
@@ -35,7 +35,19 @@ pub(crate) struct Prompt {
 const MESSAGE_TOKENS_MAX: u64 = 16;
 /// Tokens of one image at most. Large images are tiled; the dearest published case stays below this.
 const IMAGE_TOKENS_MAX: u64 = 16_384;
+
 impl Prompt {
+    /// The same prompt for a deployment: itself if it is that one's already. Copied only where somebody else holds it.
+    pub(crate) fn at(prompt: Arc<Self>, deployment: &Arc<Deployment>) -> Arc<Self> {
+        if Arc::ptr_eq(&prompt.deployment, deployment) {
+            return prompt;
+        }
+        Arc::new(Self {
+            deployment: Arc::clone(deployment),
+            ..Arc::unwrap_or_clone(prompt)
+        })
+    }
+
     /// Estimates from above: a token is never less than a byte of the body, media apart, whose bytes say little.
     pub(crate) fn estimate(&self, output_tokens_default: u32) -> Estimate {
         let parameters = &self.call.parameters;

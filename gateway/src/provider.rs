@@ -2,7 +2,7 @@
 //!
 //! # Adding a provider
 //! One file `provider/<name>.rs` that implements [`Provider`], with its tests beside it; a variant of
-//! [`config::section::ProviderKind`] and its line in [`crate::route`]; prices in `config/prices.toml`. Nothing else changes.
+//! [`config::section::ProviderKind`] and its line in `route/endpoint.rs`; prices in `config/prices.toml`. Nothing else changes.
 
 use std::fmt;
 

@@ -33,6 +33,8 @@ pub(crate) enum Origin {
     Provider {
         /// Which one, with which model.
         deployment: Arc<Deployment>,
+        /// How often it was attempted, this time included.
+        attempts: u32,
         /// Whether the cache had been asked.
         cache: CacheStatus,
     },

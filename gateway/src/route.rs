@@ -1,66 +1,65 @@
-//! Which deployment answers for a model's name.
+//! Which deployments may answer for a model's name, and which of them does.
 //!
 //! A name is looked for as an alias, then as `provider/model`, then in the price list of every configured
-//! provider, then under the alias `*`. What comes out is the provider and the model in its own words.
+//! provider, then under the alias `*`. What comes out is a [`Plan`]: one deployment or several, each a provider and the
+//! model in its own words. [`Choice`] is the way of one request through its plan.
+//!
+//! Plans are made once and remembered, so that a request's costs one look into a map.
 
-use std::collections::BTreeMap;
+mod breaker;
+mod budget;
+mod choice;
+mod deployment;
+mod dice;
+mod endpoint;
+mod failure;
+mod latency;
+mod plan;
+pub(crate) mod session;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use config::section::{Models, Provider as Section, ProviderKind as Kind, Target};
+use config::section::{Alias, Models, Routing, Target};
 use config::{Config, PriceList};
 use metering::{Price, PriceBook};
+use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::provider::anthropic::Anthropic;
-use crate::provider::client::Client;
-use crate::provider::gemini::Gemini;
-use crate::provider::openai::Openai;
-use crate::provider::{Provider, demo};
+use endpoint::Endpoint;
 
-/// A model at a provider.
-#[derive(Debug)]
-pub(crate) struct Deployment {
-    /// Who serves it.
-    pub(crate) provider: Arc<Endpoint>,
-    /// The model, as the provider calls it.
-    pub(crate) model: String,
-}
+pub(crate) use budget::Budget;
+pub(crate) use choice::{Choice, Wish};
+pub(crate) use deployment::{Deployment, Running};
+pub(crate) use endpoint::Transport;
+pub(crate) use failure::Failure;
+pub(crate) use plan::Plan;
 
-/// A configured provider.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// Its name in the configuration.
-    pub(crate) name: String,
-    /// Its name in the price list.
-    pub(crate) price_provider: String,
-    /// The models it offers on the list.
-    pub(crate) models: Vec<String>,
-    /// How it is asked.
-    pub(crate) transport: Transport,
-}
+/// Names beyond the aliases whose plans are remembered, a count: clients may ask for any name, and memory has an end.
+const NAMES_MAX: usize = 1_000;
+/// Deployments whose health is remembered, a count; the health of others lasts for one request.
+const DEPLOYMENTS_MAX: usize = 4_000;
 
-/// How a provider is asked.
-#[derive(Debug)]
-pub(crate) enum Transport {
-    /// Over HTTP, in its protocol.
-    Http {
-        /// The protocol.
-        protocol: Box<dyn Provider>,
-        /// The connection.
-        client: Box<Client>,
-    },
-    /// In this process.
-    Demo,
-}
-
-/// All providers, aliases and prices of one configuration.
+/// All providers, aliases, routes and prices of one configuration.
 #[derive(Debug)]
 pub(crate) struct Routes {
     providers: BTreeMap<String, Arc<Endpoint>>,
-    aliases: BTreeMap<String, Arc<Deployment>>,
+    aliases: HashMap<String, Arc<Plan>>,
+    /// The plans of other names, as they were asked for.
+    named: ArcSwap<HashMap<String, Arc<Plan>>>,
+    known: Known,
     prices: PriceBook,
+    routing: Arc<Routing>,
+    budget: Arc<Budget>,
 }
+
+/// The deployments by `provider/model`, so that all names that lead to one share its health.
+#[derive(Debug, Default)]
+struct Known(Mutex<HashMap<String, Arc<Deployment>>>);
 
 /// A name that `GET /v1/models` offers, and who serves it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,28 +71,69 @@ pub(crate) struct Offer {
 }
 
 impl Routes {
-    /// Builds the routes of a checked configuration.
-    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+    /// Builds the routes of a checked configuration; what did not change keeps its connections and its health.
+    pub(crate) fn new(config: &Config, before: Option<&Self>) -> anyhow::Result<Self> {
         let mut providers = BTreeMap::new();
         for (name, section) in &config.providers {
-            providers.insert(name.clone(), Arc::new(Endpoint::new(name, section)?));
+            let unchanged = before.and_then(|before| before.providers.get(name));
+            let unchanged = unchanged.filter(|endpoint| endpoint.is_of(section));
+            let endpoint = match unchanged {
+                Some(endpoint) => Arc::clone(endpoint),
+                None => Arc::new(Endpoint::new(name, section)?),
+            };
+            providers.insert(name.clone(), endpoint);
         }
-        let aliases = config.models.aliases.iter();
-        let aliases = aliases
-            .filter_map(|(alias, target)| Some((alias.clone(), deployment(&providers, target)?)));
-        Ok(Self {
-            aliases: aliases.collect(),
+        let routing = Arc::new(config.routing.clone());
+        let unchanged = before.filter(|before| before.routing == routing);
+        let mut routes = Self {
+            known: before.map_or_else(Known::default, |before| before.known.of(&providers)),
             providers,
+            aliases: HashMap::new(),
+            named: ArcSwap::default(),
             prices: PriceBook::new(&config.prices),
-        })
+            budget: unchanged.map_or_else(
+                || Arc::new(Budget::new(&routing)),
+                |before| Arc::clone(&before.budget),
+            ),
+            routing,
+        };
+        let aliases = config.models.aliases.iter();
+        let aliases = aliases.filter_map(|(alias, meaning)| {
+            let plan = routes.meaning(config, meaning)?;
+            Some((alias.clone(), Arc::new(plan)))
+        });
+        routes.aliases = aliases.collect();
+        Ok(routes)
     }
 
-    /// The deployment for a model as a client names it.
+    /// Begins a request's way: its plan, and its share for retries.
+    pub(crate) fn begin(&self, model: &str, at: DateTime<Utc>) -> Result<Arc<Plan>, Error> {
+        self.budget.earn(&self.routing);
+        self.plan(model, at)
+    }
+
+    /// What a model leads to, as a client names it.
+    fn plan(&self, model: &str, at: DateTime<Utc>) -> Result<Arc<Plan>, Error> {
+        if let Some(plan) = self.aliases.get(model)
+            && model != Models::WILDCARD
+        {
+            return Ok(Arc::clone(plan));
+        }
+        if let Some(plan) = self.named.load().get(model) {
+            return Ok(Arc::clone(plan));
+        }
+        if let Some(target) = self.by_provider(model).or_else(|| self.by_price(model, at)) {
+            return self.learn(model, &target);
+        }
+        let wildcard = self.aliases.get(Models::WILDCARD).map(Arc::clone);
+        wildcard.ok_or_else(|| Error::UnknownModel(model.to_owned()))
+    }
+
+    /// The deployment that stands for a model's name: the first of its plan.
     pub(crate) fn resolve(&self, model: &str, at: DateTime<Utc>) -> Result<Arc<Deployment>, Error> {
-        let wildcard = || self.aliases.get(Models::WILDCARD).cloned();
-        let found = self.by_alias(model).or_else(|| self.by_provider(model));
-        let found = found.or_else(|| self.by_price(model, at)).or_else(wildcard);
-        found.ok_or_else(|| Error::UnknownModel(model.to_owned()))
+        let plan = self.plan(model, at)?;
+        let primary = plan.primary().map(Arc::clone);
+        primary.ok_or_else(|| Error::UnknownModel(model.to_owned()))
     }
 
     /// The price of a deployment at a moment.
@@ -102,15 +142,22 @@ impl Routes {
             .find(&deployment.provider.price_provider, &deployment.model, at)
     }
 
+    /// What retries are paid from.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// The names that can be asked for: aliases, and every provider's models: those it lists, or else those with a price.
     pub(crate) fn offers(&self, prices: &PriceList) -> Vec<Offer> {
         let aliases = self
             .aliases
             .iter()
             .filter(|(alias, _)| *alias != Models::WILDCARD);
-        let aliases = aliases.map(|(alias, deployment)| Offer {
-            name: alias.clone(),
-            provider: deployment.provider.name.clone(),
+        let aliases = aliases.filter_map(|(alias, plan)| {
+            Some(Offer {
+                name: alias.clone(),
+                provider: plan.primary()?.provider.name.clone(),
+            })
         });
         let models = self.providers.values().flat_map(|provider| {
             provider.offered(prices).into_iter().map(|name| Offer {
@@ -124,19 +171,27 @@ impl Routes {
         offers
     }
 
-    fn by_alias(&self, model: &str) -> Option<Arc<Deployment>> {
-        let alias = self
-            .aliases
-            .get(model)
-            .filter(|_| model != Models::WILDCARD);
-        alias.cloned()
+    fn meaning(&self, config: &Config, alias: &Alias) -> Option<Plan> {
+        match alias {
+            Alias::Target(target) => {
+                let deployment = self.deployment(target)?;
+                Some(Plan::of_one(deployment, &self.routing))
+            }
+            Alias::Route(name) => {
+                let route = config.routes.get(name)?;
+                Plan::of_route(route, &self.routing, |target| self.deployment(target))
+            }
+        }
     }
 
-    fn by_provider(&self, model: &str) -> Option<Arc<Deployment>> {
-        deployment(&self.providers, &Target::parse(model)?)
+    fn by_provider(&self, model: &str) -> Option<Target> {
+        let target = Target::parse(model)?;
+        self.providers
+            .contains_key(&target.provider)
+            .then_some(target)
     }
 
-    fn by_price(&self, model: &str, at: DateTime<Utc>) -> Option<Arc<Deployment>> {
+    fn by_price(&self, model: &str, at: DateTime<Utc>) -> Option<Target> {
         let serves = |provider: &&Arc<Endpoint>| {
             let priced = self
                 .prices
@@ -145,59 +200,54 @@ impl Routes {
             priced || provider.models.iter().any(|listed| listed == model)
         };
         let provider = self.providers.values().find(serves)?;
-        Some(Arc::new(Deployment {
-            provider: Arc::clone(provider),
+        Some(Target {
+            provider: provider.name.clone(),
             model: model.to_owned(),
-        }))
-    }
-}
-
-impl Endpoint {
-    fn new(name: &str, section: &Section) -> anyhow::Result<Self> {
-        let key = section.api_key.as_ref().map(config::Secret::expose);
-        let protocol: Option<Box<dyn Provider>> = match section.kind {
-            Kind::Gemini => Some(Box::new(Gemini::new(&section.base_url, key)?)),
-            Kind::Anthropic => Some(Box::new(Anthropic::new(&section.base_url, key)?)),
-            Kind::Openai => {
-                let is_openai = section.price_provider == Kind::Openai.as_str();
-                Some(Box::new(Openai::new(&section.base_url, key, is_openai)?))
-            }
-            Kind::Demo => None,
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            price_provider: section.price_provider.clone(),
-            models: match protocol {
-                None => vec![demo::MODEL.to_owned()],
-                Some(_) => section.models.clone(),
-            },
-            transport: protocol.map_or(Transport::Demo, |protocol| Transport::Http {
-                protocol,
-                client: Box::new(Client::new(section)),
-            }),
         })
     }
-}
 
-impl Endpoint {
-    fn offered(&self, prices: &PriceList) -> Vec<String> {
-        if !self.models.is_empty() {
-            return self.models.clone();
+    /// Makes the plan of a name and remembers it. A name keeps its meaning: a price that has begun does not end.
+    fn learn(&self, model: &str, target: &Target) -> Result<Arc<Plan>, Error> {
+        let deployment = self.deployment(target);
+        let deployment = deployment.ok_or_else(|| Error::UnknownModel(model.to_owned()))?;
+        let plan = Arc::new(Plan::of_one(deployment, &self.routing));
+        if self.named.load().len() < NAMES_MAX {
+            self.named.rcu(|named| {
+                let mut named = HashMap::clone(named);
+                named.insert(model.to_owned(), Arc::clone(&plan));
+                named
+            });
         }
-        let own = prices
-            .iter()
-            .filter(|price| price.provider == self.price_provider);
-        own.map(|price| price.model.clone()).collect()
+        Ok(plan)
+    }
+
+    fn deployment(&self, target: &Target) -> Option<Arc<Deployment>> {
+        let provider = self.providers.get(&target.provider)?;
+        Some(self.known.find_or_add(provider, &target.model))
     }
 }
 
-fn deployment(
-    providers: &BTreeMap<String, Arc<Endpoint>>,
-    target: &Target,
-) -> Option<Arc<Deployment>> {
-    let provider = providers.get(&target.provider)?;
-    Some(Arc::new(Deployment {
-        provider: Arc::clone(provider),
-        model: target.model.clone(),
-    }))
+impl Known {
+    fn find_or_add(&self, provider: &Arc<Endpoint>, model: &str) -> Arc<Deployment> {
+        let mut known = self.0.lock();
+        let name = format!("{}/{model}", provider.name);
+        if let Some(deployment) = known.get(&name) {
+            return Arc::clone(deployment);
+        }
+        let deployment = Arc::new(Deployment::new(Arc::clone(provider), model.to_owned()));
+        if known.len() < DEPLOYMENTS_MAX {
+            known.insert(name, Arc::clone(&deployment));
+        }
+        deployment
+    }
+
+    /// Those of them whose providers are still the same.
+    fn of(&self, providers: &BTreeMap<String, Arc<Endpoint>>) -> Self {
+        let mut known = self.0.lock().clone();
+        known.retain(|_, deployment| {
+            let now = providers.get(&deployment.provider.name);
+            now.is_some_and(|now| Arc::ptr_eq(now, &deployment.provider))
+        });
+        Self(Mutex::new(known))
+    }
 }

@@ -1,6 +1,7 @@
 //! A prompt sent to its deployment: the whole answer, or the source of its events.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -8,13 +9,16 @@ use types::reply::{Answer, Delta, Event};
 
 use crate::error::{Error, UpstreamError};
 use crate::prompt::Prompt;
-use crate::provider::client::{self, Client};
+use crate::provider::client::{self, Patience, Response};
 use crate::provider::{Decoder, Pass, Provider, demo};
 use crate::route::Transport;
 use crate::wire::sse;
 
 /// Events or bytes that may follow the end of a stream: read so that the connection can be used again.
 const TAIL_CHUNKS_MAX: usize = 8;
+
+/// How long a provider may take to count tokens: it makes no answer for it.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a provider gives.
 pub(crate) enum Upstream {
@@ -24,8 +28,15 @@ pub(crate) enum Upstream {
     Stream(Source),
 }
 
+/// The events of a stream.
+pub(crate) struct Source {
+    events: Events,
+    /// What was read to see that the answer begins, and whether more follows.
+    ahead: Option<(Piece, bool)>,
+}
+
 /// Where the events of a stream come from.
-pub(crate) enum Source {
+enum Events {
     /// A provider's connection.
     Http {
         /// What is still to be read.
@@ -76,7 +87,11 @@ pub(crate) async fn count_tokens(prompt: &Prompt) -> Result<Option<u64>, Error> 
     let Some(request) = protocol.count_request(prompt)? else {
         return Ok(None);
     };
-    let response = client.send(request, false).await?;
+    let patience = Patience {
+        is_stream: false,
+        deadline: (prompt.received + COUNT_TIMEOUT).into(),
+    };
+    let response = client.send(request, patience).await?;
     if response.status != StatusCode::OK {
         let body = response.body.collect_error().await;
         let rejection = protocol.rejection(response.status, &response.headers, body);
@@ -86,11 +101,22 @@ pub(crate) async fn count_tokens(prompt: &Prompt) -> Result<Option<u64>, Error> 
     Ok(Some(protocol.count(&body)?))
 }
 
-/// Sends what was prepared and waits until the answer begins.
-pub(crate) async fn send(prompt: &Prompt, prepared: Prepared) -> Result<Upstream, UpstreamError> {
+/// Sends what was prepared and waits until the answer begins: until it is complete, or the first event of its stream is there.
+///
+/// Until then nobody has been given anything, and the request may be attempted elsewhere.
+pub(crate) async fn send(
+    prompt: &Prompt,
+    prepared: Prepared,
+    deadline: Instant,
+) -> Result<Upstream, UpstreamError> {
     match (&prompt.deployment.provider.transport, prepared) {
         (Transport::Http { protocol, client }, Prepared::Http(request)) => {
-            send_http(prompt, protocol.as_ref(), client, *request).await
+            let patience = Patience {
+                is_stream: prompt.call.delivery.is_stream(),
+                deadline: deadline.into(),
+            };
+            let response = client.send(*request, patience).await?;
+            receive(prompt, protocol.as_ref(), response).await
         }
         (Transport::Demo, Prepared::Demo) => Ok(send_demo(prompt)),
         (Transport::Http { .. }, Prepared::Demo) | (Transport::Demo, Prepared::Http(_)) => Err(
@@ -99,26 +125,24 @@ pub(crate) async fn send(prompt: &Prompt, prepared: Prepared) -> Result<Upstream
     }
 }
 
-async fn send_http(
+async fn receive(
     prompt: &Prompt,
     protocol: &dyn Provider,
-    client: &Client,
-    request: Request<Bytes>,
+    response: Response,
 ) -> Result<Upstream, UpstreamError> {
-    let response = client
-        .send(request, prompt.call.delivery.is_stream())
-        .await?;
     if response.status != StatusCode::OK {
         let body = response.body.collect_error().await;
         let rejection = protocol.rejection(response.status, &response.headers, body);
         return Err(UpstreamError::Rejected(Box::new(rejection)));
     }
     if prompt.call.delivery.is_stream() {
-        return Ok(Upstream::Stream(Source::Http {
+        let mut source = Source::of(Events::Http {
             body: response.body,
             parser: sse::Parser::default(),
             decoder: protocol.decoder(),
-        }));
+        });
+        source.look_ahead().await?;
+        return Ok(Upstream::Stream(source));
     }
     let body = response.body.collect().await?;
     let answer = protocol.answer(prompt.call.endpoint, &body)?;
@@ -131,9 +155,9 @@ fn send_demo(prompt: &Prompt) -> Upstream {
     if !prompt.call.delivery.is_stream() {
         return Upstream::Whole(answer, None);
     }
-    Upstream::Stream(Source::Demo(
+    Upstream::Stream(Source::of(Events::Demo(
         answer.events().into_iter().flat_map(by_word).collect(),
-    ))
+    )))
 }
 
 /// The text of an event cut into words.
@@ -153,12 +177,48 @@ fn by_word(event: Event) -> Vec<Event> {
 }
 
 impl Source {
+    const fn of(events: Events) -> Self {
+        Self {
+            events,
+            ahead: None,
+        }
+    }
+
+    /// Reads the first events: an answer that fails at once has not begun.
+    async fn look_ahead(&mut self) -> Result<(), UpstreamError> {
+        let mut piece = Piece::default();
+        let more = self.events.next(&mut piece).await?;
+        self.ahead = Some((piece, more));
+        Ok(())
+    }
+
     /// Reads what has come into the piece; `false` at the complete end of the answer.
     ///
     /// After an error the piece holds what came before it. May be dropped while it waits: nothing that came is lost.
     pub(crate) async fn next(&mut self, piece: &mut Piece) -> Result<bool, UpstreamError> {
+        if let Some((ahead, more)) = self.ahead.take() {
+            *piece = ahead;
+            return Ok(more);
+        }
         piece.events.clear();
         piece.raw.clear();
+        self.events.next(piece).await
+    }
+
+    /// Reads the little that may follow the end, so that the connection can be used again.
+    pub(crate) async fn finish(self) {
+        if let Events::Http { mut body, .. } = self.events {
+            for _ in 0..TAIL_CHUNKS_MAX {
+                if !matches!(body.chunk().await, Ok(Some(_))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Events {
+    async fn next(&mut self, piece: &mut Piece) -> Result<bool, UpstreamError> {
         match self {
             Self::Http {
                 body,
@@ -174,17 +234,6 @@ impl Source {
                 let more = event.is_some();
                 piece.events.extend(event);
                 Ok(more)
-            }
-        }
-    }
-
-    /// Reads the little that may follow the end, so that the connection can be used again.
-    pub(crate) async fn finish(self) {
-        if let Self::Http { mut body, .. } = self {
-            for _ in 0..TAIL_CHUNKS_MAX {
-                if !matches!(body.chunk().await, Ok(Some(_))) {
-                    return;
-                }
             }
         }
     }

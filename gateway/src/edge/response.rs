@@ -18,6 +18,7 @@ const CACHE_AGE: HeaderName = HeaderName::from_static("x-flowpilot-cache-age");
 const CACHE_ENTRY: HeaderName = HeaderName::from_static("x-flowpilot-cache-entry");
 const PROVIDER: HeaderName = HeaderName::from_static("x-flowpilot-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-flowpilot-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-flowpilot-attempts");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -50,9 +51,14 @@ pub(crate) fn from_reply(reply: Reply) -> Response<Body> {
     // A name that does not fit into a header is left out rather than the answer lost.
     let _ = insert(PROVIDER, reply.origin.provider());
     let _ = insert(MODEL, reply.origin.model());
-    if let Origin::Cache { entry, age, .. } = &reply.origin {
-        let _ = insert(CACHE_ENTRY, &entry.to_string());
-        headers.insert(CACHE_AGE, HeaderValue::from(age.as_secs()));
+    match &reply.origin {
+        Origin::Cache { entry, age, .. } => {
+            let _ = insert(CACHE_ENTRY, &entry.to_string());
+            headers.insert(CACHE_AGE, HeaderValue::from(age.as_secs()));
+        }
+        Origin::Provider { attempts, .. } => {
+            headers.insert(ATTEMPTS, HeaderValue::from(*attempts));
+        }
     }
     response
 }

@@ -13,7 +13,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::edge::workers;
 use crate::error::UpstreamError;
@@ -35,6 +35,15 @@ pub(crate) struct Client {
     chunk_timeout: Duration,
     total_timeout: Duration,
     response_bytes_max: usize,
+}
+
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// A stream begins soon; an answer in one piece when it is complete.
+    pub(crate) is_stream: bool,
+    /// When the request is given up: a stream has to have begun by then, an answer in one piece to be complete.
+    pub(crate) deadline: Instant,
 }
 
 /// A provider's answer whose head has come.
@@ -74,9 +83,15 @@ impl Client {
     pub(crate) async fn send(
         &self,
         request: Request<Bytes>,
-        is_stream: bool,
+        patience: Patience,
     ) -> Result<Response, UpstreamError> {
-        let deadline = Instant::now() + self.total_timeout;
+        let now = Instant::now();
+        let total = now + self.total_timeout;
+        let (first_byte, deadline) = if patience.is_stream {
+            (now + self.first_byte_timeout, total)
+        } else {
+            (total, total.min(patience.deadline))
+        };
         let https = self
             .https
             .get(workers::index())
@@ -84,12 +99,7 @@ impl Client {
         let https =
             https.ok_or_else(|| UpstreamError::Unreachable(anyhow!("there is no client")))?;
         let request = https.request(request.map(Full::new));
-        let patience = if is_stream {
-            self.first_byte_timeout
-        } else {
-            self.total_timeout
-        };
-        let answer = timeout(patience, request).await;
+        let answer = timeout_at(first_byte.min(patience.deadline), request).await;
         let answer = answer.map_err(|_| UpstreamError::TimedOut("first byte"))?;
         let answer = answer.map_err(|error| {
             if error.is_connect() {

@@ -18,7 +18,7 @@ pub(crate) use gateway::{Gateway, Installation};
 pub(crate) use http::{Answer, CHAT, Client, Stream};
 pub(crate) use ledger::{Ledger, Request, Tokens};
 pub(crate) use relay::Relay;
-pub(crate) use scripted::Scripted;
+pub(crate) use scripted::{Scene, Scripted};
 
 /// How long a test waits for what must come true: machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_mins(1);

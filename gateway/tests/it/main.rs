@@ -23,6 +23,8 @@ mod privacy;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod routing;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod tenancy;

@@ -1,6 +1,7 @@
 //! A provider that answers what a test says, and remembers what it was asked, byte by byte.
 
-use std::convert::Infallible;
+use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,22 +21,76 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 pub(crate) struct Scripted {
     address: SocketAddr,
     asked: Asked,
+    script: Arc<Script>,
     _task: AbortOnDropHandle<()>,
 }
 
+/// An answer of three tokens in and two out.
+const WHOLE: &str = r#"{"id":"chatcmpl-7","object":"chat.completion","created":1,"model":"m-2026","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+const STREAMED: &str = concat!(
+    r#"data: {"id":"chatcmpl-7","object":"chat.completion.chunk","created":1,"model":"m-2026","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}"#,
+    "\n\n",
+    r#"data: {"id":"chatcmpl-7","object":"chat.completion.chunk","created":1,"model":"m-2026","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#,
+    "\n\ndata: [DONE]\n\n",
+);
+
 type Asked = Arc<Mutex<Vec<Value>>>;
 
+/// What happens to a request instead of an ordinary answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Scene {
+    /// An error of this status, with a header.
+    Refuse(u16, Option<(&'static str, &'static str)>),
+    /// The connection is closed without a word.
+    Break,
+    /// Nothing, for ever.
+    Hang,
+    /// Events that are these.
+    Stream(&'static str),
+    /// An ordinary answer after all.
+    Answer,
+}
+
+/// What a provider has to say.
+#[derive(Debug)]
+struct Script {
+    whole: Bytes,
+    streamed: Bytes,
+    /// For the next requests, one each; `forever` is for all that follow.
+    scenes: Mutex<VecDeque<Scene>>,
+    forever: Mutex<Scene>,
+}
+
 impl Scripted {
+    /// Plays these scenes, one for each request, and then answers like [`Scripted::start`].
+    pub(crate) async fn playing(scenes: &[Scene]) -> Self {
+        let scripted = Self::start(WHOLE.to_owned(), STREAMED.to_owned()).await;
+        scripted.script.scenes.lock().extend(scenes.iter().cloned());
+        scripted
+    }
+
+    /// Plays this scene for every request.
+    pub(crate) fn always(&self, scene: Scene) {
+        self.script.scenes.lock().clear();
+        *self.script.forever.lock() = scene;
+    }
+
     /// Answers whole requests with the one text, streamed ones with the other.
     pub(crate) async fn start(whole: String, streamed: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Asked::default();
-        let texts = Arc::new((Bytes::from(whole), Bytes::from(streamed)));
-        let serving = serve(listener, texts, Arc::clone(&asked));
+        let script = Arc::new(Script {
+            whole: whole.into(),
+            streamed: streamed.into(),
+            scenes: Mutex::default(),
+            forever: Mutex::new(Scene::Answer),
+        });
+        let serving = serve(listener, Arc::clone(&script), Arc::clone(&asked));
         Self {
             address,
             asked,
+            script,
             _task: AbortOnDropHandle::new(TaskTracker::new().spawn(serving)),
         }
     }
@@ -51,12 +106,13 @@ impl Scripted {
     }
 }
 
-async fn serve(listener: TcpListener, texts: Arc<(Bytes, Bytes)>, asked: Asked) {
+async fn serve(listener: TcpListener, script: Arc<Script>, asked: Asked) {
     let tasks = TaskTracker::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (texts, asked) = (Arc::clone(&texts), Arc::clone(&asked));
-        let service = service_fn(move |request| answer(request, Arc::clone(&texts), asked.clone()));
+        let (script, asked) = (Arc::clone(&script), Arc::clone(&asked));
+        let service =
+            service_fn(move |request| answer(request, Arc::clone(&script), asked.clone()));
         let connection = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service);
         tasks.spawn(async move { drop(connection.await) });
@@ -65,16 +121,34 @@ async fn serve(listener: TcpListener, texts: Arc<(Bytes, Bytes)>, asked: Asked) 
 
 async fn answer(
     request: Request<Incoming>,
-    texts: Arc<(Bytes, Bytes)>,
+    script: Arc<Script>,
     asked: Asked,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let (kind, text) = match body["stream"] {
-        Value::Bool(true) => ("text/event-stream", &texts.1),
-        _ => ("application/json", &texts.0),
-    };
+    let is_stream = body["stream"] == Value::Bool(true);
     asked.lock().push(body);
-    let answer = Response::builder().header("content-type", kind);
-    Ok(answer.body(Full::new(text.clone())).unwrap())
+    let next = script.scenes.lock().pop_front();
+    let scene = next.unwrap_or_else(|| script.forever.lock().clone());
+    let ok = |kind: &str, text: Bytes| {
+        let answer = Response::builder().header("content-type", kind);
+        Ok(answer.body(Full::new(text)).unwrap())
+    };
+    match scene {
+        Scene::Answer if is_stream => ok("text/event-stream", script.streamed.clone()),
+        Scene::Answer => ok("application/json", script.whole.clone()),
+        Scene::Stream(events) => ok("text/event-stream", Bytes::from_static(events.as_bytes())),
+        Scene::Break => Err(io::ErrorKind::ConnectionReset.into()),
+        Scene::Hang => std::future::pending().await,
+        Scene::Refuse(status, header) => {
+            let mut answer = Response::builder().status(status);
+            if let Some((name, value)) = header {
+                answer = answer.header(name, value);
+            }
+            let body = r#"{"error":{"message":"no","type":"x","param":null,"code":null}}"#;
+            Ok(answer
+                .body(Full::new(Bytes::from_static(body.as_bytes())))
+                .unwrap())
+        }
+    }
 }

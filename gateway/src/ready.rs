@@ -1,0 +1,81 @@
+//! Makes one attempt ready: a place at a deployment, its price, the tokens it may use, and the request that is sent.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use config::section::Unpriced;
+use metering::{CacheStatus, Intent, Metering, Price, Reservation};
+
+use crate::error::Error;
+use crate::meter;
+use crate::pipeline::Settings;
+use crate::prompt::Prompt;
+use crate::route::{Choice, Running};
+use crate::upstream::{self, Prepared};
+
+/// Everything one attempt starts with. Dropped, it gives everything back: nobody was asked.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// What is asked, and of whom.
+    pub(crate) prompt: Arc<Prompt>,
+    /// The record of it.
+    pub(crate) intent: Intent,
+    /// The tokens it may use. Each attempt has its own: one that failed may have used some of them.
+    pub(crate) tokens: Reservation,
+    /// Its place at the deployment.
+    pub(crate) running: Running,
+    /// The request.
+    pub(crate) request: Prepared,
+}
+
+/// Makes the next attempt of a request ready, at the deployment that its choice stands at or at another that has room.
+pub(crate) async fn ready(
+    metering: &Metering,
+    settings: &Settings,
+    choice: &mut Choice,
+    prompt: Arc<Prompt>,
+    cache: CacheStatus,
+) -> Result<Ready, Error> {
+    let running = choice.begin(Instant::now()).ok_or(Error::Unavailable {
+        reason: "every deployment of the model is at its limit",
+    })?;
+    let prompt = match choice.deployment() {
+        Some(deployment) => Prompt::at(prompt, deployment),
+        None => prompt,
+    };
+    let price = price(settings, &prompt)?;
+    let default = settings.config.models.default_output_tokens_max;
+    let estimate = prompt.estimate(default);
+    let quota = metering.quota();
+    let tokens = quota.reserve(&prompt.caller, estimate).await?;
+    let cap = tokens.lease_id().and(prompt.missing_cap(default));
+    let request = upstream::prepare(&prompt, cap)?;
+    let intent = meter::intent(&prompt, price, estimate, cache, &settings.config.privacy);
+    Ok(Ready {
+        intent: Intent {
+            attempt: choice.attempts(),
+            ..intent
+        },
+        tokens,
+        running,
+        request,
+        prompt,
+    })
+}
+
+/// A price, or the operator's permission to go on without one.
+pub(crate) fn price(settings: &Settings, prompt: &Prompt) -> Result<Option<Arc<Price>>, Error> {
+    let price = settings.routes.price(&prompt.deployment, prompt.at);
+    if price.is_none() {
+        metrics::counter!("flowpilot_unpriced_requests_total").increment(1);
+        if settings.config.metering.unpriced == Unpriced::Refuse {
+            return Err(Error::UnpricedModel(prompt.call.model.clone()));
+        }
+        tracing::warn!(
+            provider = prompt.deployment.provider.name,
+            model = prompt.deployment.model,
+            "a model without a price is being used"
+        );
+    }
+    Ok(price)
+}
