@@ -134,51 +134,73 @@ pub(crate) struct OrganizationArg {
 /// Reports.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReportCommand {
-    /// Tokens, requests and exact cost.
+    /// Requests, tokens, cost, what the cache saved and what failed, by who and what.
     Usage {
-        /// The month, such as 2026-11; without it the current one, by UTC.
-        #[arg(long, value_name = "YYYY-MM")]
-        month: Option<String>,
-        /// One organization's slug or id; without it all of them.
-        #[arg(long)]
-        organization: Option<String>,
-        /// One row per value of these: organization, month, day, provider, model, `api_key`. Separate by commas.
+        #[command(flatten)]
+        of: MonthArgs,
+        /// One row per value of these: organization, parent (with subsidiaries), department, user, `api_key`, workflow, step, month,
+        /// day, provider, model, price, service, `usage_source`, outcome, `tag:KEY`. Separate by commas.
         #[arg(
             long,
             value_delimiter = ',',
             default_value = "organization,provider,model"
         )]
         group_by: Vec<metering::report::Dimension>,
-        /// How to print it.
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        format: Format,
+        #[command(flatten)]
+        form: FormArgs,
     },
     /// The requests whose usage nobody knows, because a gateway ended before they did: for the provider's bill to decide.
     Unknown {
-        /// The month, such as 2026-11; without it the current one, by UTC.
-        #[arg(long, value_name = "YYYY-MM")]
-        month: Option<String>,
-        /// One organization's slug or id; without it all of them.
-        #[arg(long)]
-        organization: Option<String>,
+        #[command(flatten)]
+        of: MonthArgs,
         /// How to print it.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Cost by token class and price: quantity × unit price ÷ 1,000,000 is the cost of every row.
+    Cost {
+        #[command(flatten)]
+        of: MonthArgs,
+        /// One row per value of these: organization, parent, month, day, provider, model, price, service, `usage_source`, outcome,
+        /// `token_class`. Separate by commas.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "organization,provider,model,token_class,price"
+        )]
+        group_by: Vec<metering::report::Dimension>,
+        #[command(flatten)]
+        form: FormArgs,
+    },
+}
+
+/// Which month, and whose.
+#[derive(Debug, Args)]
+pub(crate) struct MonthArgs {
+    /// The month, such as 2026-11; without it the current one, by UTC.
+    #[arg(long, value_name = "YYYY-MM")]
+    pub(crate) month: Option<String>,
+    /// One organization's slug or id; without it all of them.
+    #[arg(long)]
+    pub(crate) organization: Option<String>,
+}
+
+/// In which form, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct FormArgs {
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
+    /// The file to write; without it standard output.
+    #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Roll-ups.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RollupCommand {
     /// Make a month's roll-ups anew from its usage events: the same sums, however often. Booking waits meanwhile, a day at a time.
-    Recompute {
-        /// The month, such as 2026-11; without it the current one, by UTC.
-        #[arg(long, value_name = "YYYY-MM")]
-        month: Option<String>,
-        /// One organization's slug or id; without it all of them.
-        #[arg(long)]
-        organization: Option<String>,
-    },
+    Recompute(MonthArgs),
 }
 
 /// Leases.
@@ -203,6 +225,19 @@ pub(crate) enum Format {
     Json,
     /// Comma-separated values.
     Csv,
+}
+
+/// How to write a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people: aligned columns, without the empty ones.
+    Table,
+    /// A JSON array; amounts are strings, so that no reader rounds them.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// Apache Parquet; needs a file.
+    Parquet,
 }
 
 #[cfg(test)]

@@ -13,6 +13,11 @@ pub(crate) fn raw(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// Bytes on standard output, as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let _ = io::stdout().lock().write_all(bytes);
+}
+
 /// A complaint on standard error.
 pub(crate) fn complain(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -1,6 +1,7 @@
 //! The endpoints of quotas and usage: one file each.
 
 pub mod quotas;
+mod reports;
 pub mod usage;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub fn operations(finance: Finance) -> Operations<Finance> {
         .add(Permission::QuotasRead, routes!(quotas::find::find_quota))
         .add(Permission::QuotasWrite, routes!(quotas::put::put_quota))
         .add(Permission::UsageRead, routes!(usage::report::report_usage))
+        .add(Permission::UsageRead, routes!(usage::costs::report_costs))
 }
 
 /// For whom the operator acts.

@@ -27,6 +27,7 @@ pub mod reconciliation;
 pub mod record;
 pub mod report;
 pub mod rollup;
+pub mod sheet;
 mod shipper;
 mod store;
 pub mod text;

@@ -1,6 +1,6 @@
 //! What the roll-ups hold: usage events summed by day, under every dimension that finance asks for.
 //!
-//! [`Sheet::add`] is the one place that says what an event adds to which row. The shipper calls it for events that were
+//! [`Additions::add`] is the one place that says what an event adds to which row. The shipper calls it for events that were
 //! really inserted, and the recomputation for events that it reads back, so the two cannot come to different sums.
 //! Nothing is rounded, and nothing is left out: the costs of `usage` and of `charges` each add up to those of the events.
 
@@ -25,7 +25,7 @@ pub(crate) use usage::{TagKey, UsageKey, UsageSum};
 
 /// The rows that some events add to, each with what is added; in the order in which every node locks them.
 #[derive(Debug, Default)]
-pub(crate) struct Sheet<'a> {
+pub(crate) struct Additions<'a> {
     /// `metering.usage_rollup`.
     pub(crate) usage: BTreeMap<UsageKey<'a>, UsageSum>,
     /// `metering.tag_rollup`.
@@ -72,7 +72,7 @@ impl ActorKind {
     }
 }
 
-impl<'a> Sheet<'a> {
+impl<'a> Additions<'a> {
     /// Adds an event to every row that it belongs to.
     pub(crate) fn add(&mut self, fact: &Fact<'a>, prices: &PriceBook) {
         self.usage.entry(UsageKey::of(fact)).or_default().add(fact);

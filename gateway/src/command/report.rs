@@ -1,4 +1,4 @@
-//! `flowpilot report …`: tokens, requests and exact cost, and what is not known of them.
+//! `flowpilot report …`: what was used and what it cost, from the roll-ups; and what is not known of it.
 
 mod unknown;
 
@@ -6,48 +6,65 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use chrono::{Datelike, Months, NaiveDate};
-use metering::report::{self, Filter, Row, Scope};
+use metering::report::{self, Dimension, Filter, Paging, Rows, Scope};
+use metering::sheet::{Encoding, Sheet, to_text};
+use serde::Serialize;
 use types::{Clock, SystemClock};
 
 use super::with_database;
-use crate::cli::{Common, Format, ReportCommand};
+use crate::cli::{Common, FormArgs, MonthArgs, ReportCommand, ReportFormat};
 use crate::output;
 use crate::state::State;
-use crate::table::Table;
 
 /// Prints the report.
 pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        ReportCommand::Usage {
-            month,
-            organization,
-            group_by,
-            format,
-        } => {
-            let (from, until) = span(month.as_deref())?;
-            let filter = Filter {
-                group_by: group_by.into_iter().collect(),
-                ..Filter::of(from, until)
-            };
-            with_database(common, async |state| {
-                let scope = scope(state, organization.as_deref()).await?;
-                let rows = report::usage(&state.database, scope, &filter).await?;
-                print(&rows, format)
-            })?;
+    with_database(common, async |state| match command {
+        ReportCommand::Usage { of, group_by, form } => {
+            let (scope, filter) = asked(state, &of, group_by).await?;
+            let rows = all(async |page| report::usage(&state.database, scope, &filter, page).await);
+            write(rows.await?, report::usage_sheet, &form).await
         }
-        ReportCommand::Unknown {
-            month,
-            organization,
-            format,
-        } => {
-            let span = span(month.as_deref())?;
-            with_database(common, async |state| {
-                let scope = scope(state, organization.as_deref()).await?;
-                unknown::print(&state.database, scope, span, format).await
-            })?;
+        ReportCommand::Cost { of, group_by, form } => {
+            let (scope, filter) = asked(state, &of, group_by).await?;
+            let rows = all(async |page| report::costs(&state.database, scope, &filter, page).await);
+            write(rows.await?, report::costs_sheet, &form).await
         }
-    }
+        ReportCommand::Unknown { of, format } => {
+            let span = span(of.month.as_deref())?;
+            let scope = scope(state, &of).await?;
+            unknown::print(&state.database, scope, span, format).await
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn asked(
+    state: &State,
+    of: &MonthArgs,
+    group_by: Vec<Dimension>,
+) -> anyhow::Result<(Scope, Filter)> {
+    let (from, until) = span(of.month.as_deref())?;
+    let filter = Filter {
+        group_by: group_by.into_iter().collect(),
+        ..Filter::of(from, until)
+    };
+    Ok((scope(state, of).await?, filter))
+}
+
+/// All pages of a report.
+async fn all<T>(
+    page: impl AsyncFn(Paging) -> Result<Rows<T>, report::Error>,
+) -> anyhow::Result<Vec<T>> {
+    let mut paging = Paging::default();
+    let mut all = Vec::new();
+    loop {
+        let Rows { rows, more } = page(paging).await?;
+        all.extend(rows);
+        if !more {
+            return Ok(all);
+        }
+        paging.offset += paging.limit;
+    }
 }
 
 /// A month as its first day and the first day of the next one.
@@ -67,53 +84,30 @@ pub(super) fn span(month: Option<&str>) -> anyhow::Result<(NaiveDate, NaiveDate)
     Ok((first, next))
 }
 
-async fn scope(state: &State, organization: Option<&str>) -> anyhow::Result<Scope> {
-    let Some(slug_or_id) = organization else {
+/// Whose: one organization's, or everybody's.
+pub(super) async fn scope(state: &State, of: &MonthArgs) -> anyhow::Result<Scope> {
+    let Some(slug_or_id) = of.organization.as_deref() else {
         return Ok(Scope::All);
     };
     let found = tenants::command::find_organization(&state.database, slug_or_id).await?;
     Ok(Scope::Organization(found.id))
 }
 
-fn print(rows: &[Row], format: Format) -> anyhow::Result<()> {
-    match format {
-        Format::Json => output::line(serde_json::to_string_pretty(rows)?),
-        Format::Csv => output::raw(&report::to_csv(rows)),
-        Format::Table => table(rows).print(format),
+/// Writes rows in the form that is asked for.
+async fn write<T: Serialize>(
+    rows: Vec<T>,
+    sheet: impl FnOnce(Vec<T>) -> Sheet,
+    form: &FormArgs,
+) -> anyhow::Result<()> {
+    let bytes = match form.format {
+        ReportFormat::Json => serde_json::to_string_pretty(&rows)?.into_bytes(),
+        ReportFormat::Table => to_text(&sheet(rows)).into_bytes(),
+        ReportFormat::Csv => sheet(rows).encode(Encoding::Csv).await?,
+        ReportFormat::Parquet => sheet(rows).encode(Encoding::Parquet).await?,
+    };
+    match &form.output {
+        Some(path) => fs_err::write(path, bytes)?,
+        None => output::bytes(&bytes),
     }
     Ok(())
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new([
-        "organization",
-        "period",
-        "provider",
-        "model",
-        "requests",
-        "hits",
-        "input",
-        "output",
-        "cost USD",
-        "saved USD",
-        "unsure",
-    ]);
-    for row in rows {
-        table.row([
-            row.organization_id
-                .map(|id| id.to_string())
-                .unwrap_or_default(),
-            row.period.map(|day| day.to_string()).unwrap_or_default(),
-            row.provider.clone().unwrap_or_default(),
-            row.model.clone().unwrap_or_default(),
-            row.requests.to_string(),
-            row.hits.to_string(),
-            row.input_tokens.to_string(),
-            row.output_tokens.to_string(),
-            row.cost_usd.to_string(),
-            row.saved_cost_usd.to_string(),
-            (row.unknown_requests + row.estimated_requests).to_string(),
-        ]);
-    }
-    table
 }

@@ -96,6 +96,11 @@ const ROWS: &[Row] = &[
         body: || Value::Null,
         reach: Reach::Query,
     },
+    Row {
+        id: "report_costs",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
 ];
 
 /// Calls operations of one gateway.

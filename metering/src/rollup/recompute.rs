@@ -10,7 +10,7 @@ use thiserror::Error;
 use types::id::Organization;
 use types::{Id, Usd};
 
-use super::{Fact, Sheet};
+use super::{Additions, Fact};
 use crate::price::PriceBook;
 use crate::store::events::{self, Event};
 use crate::store::rollups;
@@ -78,8 +78,8 @@ async fn recompute_day(
                         return Ok(done);
                     };
                     after = Some(last.key());
-                    let sheet = sheet_of(&page, prices);
-                    rollups::add(connection, &sheet).await?;
+                    let additions = additions_of(&page, prices);
+                    rollups::add(connection, &additions).await?;
                     done.events += page.len() as u64;
                     done.cost_after = done.cost_after + page.iter().map(|event| event.cost).sum();
                 }
@@ -88,10 +88,10 @@ async fn recompute_day(
         .await
 }
 
-fn sheet_of<'a>(page: &'a [Event], prices: &PriceBook) -> Sheet<'a> {
-    let mut sheet = Sheet::default();
+fn additions_of<'a>(page: &'a [Event], prices: &PriceBook) -> Additions<'a> {
+    let mut additions = Additions::default();
     for event in page {
-        sheet.add(&Fact::from(event), prices);
+        additions.add(&Fact::from(event), prices);
     }
-    sheet
+    additions
 }

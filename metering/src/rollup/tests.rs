@@ -140,12 +140,12 @@ fn fact<'a>(drawn: &'a Drawn, prices: &PriceBook) -> Fact<'a> {
     }
 }
 
-fn sheet<'a>(facts: &[Fact<'a>], prices: &PriceBook) -> Sheet<'a> {
-    let mut sheet = Sheet::default();
+fn additions<'a>(facts: &[Fact<'a>], prices: &PriceBook) -> Additions<'a> {
+    let mut additions = Additions::default();
     for fact in facts {
-        sheet.add(fact, prices);
+        additions.add(fact, prices);
     }
-    sheet
+    additions
 }
 
 fn cost<'a>(facts: impl Iterator<Item = &'a Fact<'a>>) -> Usd {
@@ -157,18 +157,18 @@ proptest! {
     fn the_parts_of_each_roll_up_add_up_to_the_events(drawn in events()) {
         let prices = book();
         let facts: Vec<_> = drawn.iter().map(|drawn| fact(drawn, &prices)).collect();
-        let sheet = sheet(&facts, &prices);
+        let additions = additions(&facts, &prices);
 
         let whole = cost(facts.iter());
-        prop_assert_eq!(sheet.usage.values().map(|sum| sum.cost).sum::<Usd>(), whole);
-        prop_assert_eq!(sheet.charges.values().map(|sum| sum.cost).sum::<Usd>(), whole);
+        prop_assert_eq!(additions.usage.values().map(|sum| sum.cost).sum::<Usd>(), whole);
+        prop_assert_eq!(additions.charges.values().map(|sum| sum.cost).sum::<Usd>(), whole);
         let billed = cost(facts.iter().filter(|fact| fact.is_billed()));
-        prop_assert_eq!(sheet.days.values().map(|sum| sum.cost).sum::<Usd>(), billed);
-        let events: i64 = sheet.usage.values().map(|sum| sum.events).sum();
+        prop_assert_eq!(additions.days.values().map(|sum| sum.cost).sum::<Usd>(), billed);
+        let events: i64 = additions.usage.values().map(|sum| sum.events).sum();
         prop_assert_eq!(events, i64::try_from(facts.len()).unwrap());
         for tag in ["a", "b"] {
             let tagged = cost(facts.iter().filter(|fact| fact.tags.contains_key(tag)));
-            let rows = sheet.tags.iter().filter(|(key, _)| key.key == tag);
+            let rows = additions.tags.iter().filter(|(key, _)| key.key == tag);
             prop_assert_eq!(rows.map(|(_, sum)| sum.cost).sum::<Usd>(), tagged);
         }
     }
@@ -177,7 +177,7 @@ proptest! {
     fn quantity_times_unit_price_is_the_cost_of_every_charge(drawn in events()) {
         let prices = book();
         let facts: Vec<_> = drawn.iter().map(|drawn| fact(drawn, &prices)).collect();
-        for (key, sum) in sheet(&facts, &prices).charges {
+        for (key, sum) in additions(&facts, &prices).charges {
             let product = Decimal::from(sum.quantity) * key.unit_price;
             prop_assert_eq!(product, sum.cost.decimal() * Decimal::from(1_000_000));
             prop_assert_eq!(key.billed_period.is_some(), key.charge_to == ChargeTo::Tenant.as_str());
@@ -202,9 +202,9 @@ proptest! {
     fn batches_however_divided_come_to_the_same(drawn in events(), cut in 0_usize..40) {
         let prices = book();
         let facts: Vec<_> = drawn.iter().map(|drawn| fact(drawn, &prices)).collect();
-        let whole = sheet(&facts, &prices);
+        let whole = additions(&facts, &prices);
         let (first, second) = facts.split_at(cut.min(facts.len()));
-        let (first, second) = (sheet(first, &prices), sheet(second, &prices));
+        let (first, second) = (additions(first, &prices), additions(second, &prices));
         for (key, sum) in &whole.charges {
             let mut both = first.charges.get(key).copied().unwrap_or_default();
             both.add(second.charges.get(key).copied().unwrap_or_default());

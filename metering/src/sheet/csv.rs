@@ -1,45 +1,55 @@
-//! The report as RFC 4180 has it: a header, commas, CRLF, exact decimals.
+//! A sheet as RFC 4180 has it: a header, commas, CRLF, exact decimals.
 
-use std::fmt::Display;
+use rust_decimal::Decimal;
 
-use super::Row;
-
-/// The columns, always all of them, so that a program can rely on their places.
-const HEADER: &str = "organization_id,period,provider,model,api_key_id,requests,hits,unknown_requests,estimated_requests,\
-input_tokens,cache_read_tokens,output_tokens,reasoning_tokens,cost_usd,saved_cost_usd\r\n";
+use super::{Cell, Kind, Sheet};
 
 /// Begins of cells that spreadsheets take for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
-/// Writes rows as CSV.
-pub fn to_csv(rows: &[Row]) -> String {
-    let mut csv = HEADER.to_owned();
-    for row in rows {
-        let cells = [
-            optional(row.organization_id.as_ref()),
-            optional(row.period.as_ref()),
-            text(row.provider.as_deref().unwrap_or_default()),
-            text(row.model.as_deref().unwrap_or_default()),
-            optional(row.api_key_id.as_ref()),
-            row.requests.to_string(),
-            row.hits.to_string(),
-            row.unknown_requests.to_string(),
-            row.estimated_requests.to_string(),
-            row.input_tokens.to_string(),
-            row.cache_read_tokens.to_string(),
-            row.output_tokens.to_string(),
-            row.reasoning_tokens.to_string(),
-            row.cost_usd.to_string(),
-            row.saved_cost_usd.to_string(),
-        ];
-        csv.push_str(&cells.join(","));
-        csv.push_str("\r\n");
+/// Writes a sheet as CSV.
+pub(super) fn to_csv(sheet: &Sheet) -> String {
+    let mut csv = String::new();
+    let header = sheet.columns.iter().map(|column| column.name.to_owned());
+    line(&mut csv, header);
+    for row in &sheet.rows {
+        let cells = row.iter().zip(&sheet.columns);
+        line(
+            &mut csv,
+            cells.map(|(cell, column)| written(cell, column.kind)),
+        );
     }
     csv
 }
 
-fn optional(value: Option<&impl Display>) -> String {
-    value.map(ToString::to_string).unwrap_or_default()
+fn line(csv: &mut String, cells: impl Iterator<Item = String>) {
+    for (place, cell) in cells.enumerate() {
+        if place > 0 {
+            csv.push(',');
+        }
+        csv.push_str(&cell);
+    }
+    csv.push_str("\r\n");
+}
+
+/// What stands in a cell, before it is quoted.
+pub(super) fn written(cell: &Cell, kind: Kind) -> String {
+    match cell {
+        Cell::Empty => String::new(),
+        Cell::Text(value) => text(value),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Amount(amount) => decimal(*amount, kind),
+        Cell::Day(day) => day.to_string(),
+        Cell::Time(time) => time.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}
+
+fn decimal(amount: Decimal, kind: Kind) -> String {
+    let mut digits = amount.normalize().to_string();
+    if kind == Kind::Decimal && !digits.contains('.') {
+        digits.push_str(".0");
+    }
+    digits
 }
 
 /// Quoted where it must be; never a formula.
@@ -65,5 +75,16 @@ mod tests {
         assert_eq!(text("a,b"), "\"a,b\"");
         assert_eq!(text("say \"hi\""), "\"say \"\"hi\"\"\"");
         assert_eq!(text("=1+1"), "'=1+1");
+    }
+
+    #[test]
+    fn a_decimal_has_all_its_digits_and_a_point_where_one_is_asked_for() {
+        let small = Decimal::new(1_000, 15);
+        assert_eq!(decimal(small, Kind::Amount), "0.000000000001");
+        assert_eq!(decimal(Decimal::from(1_250_000), Kind::Amount), "1250000");
+        assert_eq!(
+            decimal(Decimal::from(1_250_000), Kind::Decimal),
+            "1250000.0"
+        );
     }
 }

@@ -1,45 +1,64 @@
-//! Reads `metering.usage_rollup` for reports.
+//! Reads the roll-ups for reports.
 
 use sqlx::PgConnection;
 use types::id::Organization;
 use types::{Id, Usd};
 
-use crate::report::{Dimension, Filter, ROWS_MAX, Row};
+use crate::report::{CostRow, Filter, Paging, Row};
 
-/// One row more than allowed, to see whether there are too many.
+/// One row more than asked for, to see whether more follow.
 pub(crate) async fn usage(
     connection: &mut PgConnection,
     organization: Option<Id<Organization>>,
     filter: &Filter,
+    paging: Paging,
 ) -> Result<Vec<Row>, database::Error> {
     let rows = sqlx::query_file!(
         "sql/usage.sql",
         filter.from,
         filter.until,
         organization.map(|id| id.uuid()),
-        filter.by(Dimension::Organization),
-        filter.by(Dimension::Month),
-        filter.by(Dimension::Day),
-        filter.by(Dimension::Provider),
-        filter.by(Dimension::Model),
-        filter.by(Dimension::ApiKey),
+        &filter.words(),
+        filter.tag(),
         filter.provider,
         filter.model,
         filter.api_key.map(|id| id.uuid()),
-        i64::try_from(ROWS_MAX)
-            .unwrap_or(i64::MAX)
-            .saturating_add(1),
+        filter.department.map(|id| id.uuid()),
+        filter.user.map(|id| id.uuid()),
+        filter.workflow.map(|id| id.uuid()),
+        filter.price,
+        filter.service,
+        filter.usage_source,
+        filter.outcome,
+        paging.rows_to_fetch(),
+        paging.rows_before(),
     )
     .fetch_all(connection)
     .await?;
     let rows = rows.into_iter().map(|row| Row {
         organization_id: row.organization_id,
+        organization: row.organization,
+        parent_id: row.parent_id,
+        parent: row.parent,
         period: row.period,
+        department_id: row.department_id,
+        department: row.department,
+        user_id: row.user_id,
+        api_key_id: row.api_key_id,
+        api_key: row.api_key,
+        workflow_id: row.workflow_id,
+        workflow: row.workflow,
         provider: row.provider,
         model: row.model,
-        api_key_id: row.api_key_id,
+        price_id: row.price_id,
+        service: row.service,
+        usage_source: row.usage_source,
+        outcome: row.outcome,
+        tag: row.tag,
+        unallocated: row.unallocated,
         requests: row.requests,
         hits: row.hits,
+        failed_requests: row.failed_requests,
         unknown_requests: row.unknown_requests,
         estimated_requests: row.estimated_requests,
         input_tokens: row.input_tokens,
@@ -48,6 +67,54 @@ pub(crate) async fn usage(
         reasoning_tokens: row.reasoning_tokens,
         cost_usd: Usd::new(row.cost_usd),
         saved_cost_usd: Usd::new(row.saved_cost_usd),
+        failed_cost_usd: Usd::new(row.failed_cost_usd),
+        estimated_cost_usd: Usd::new(row.estimated_cost_usd),
+        unknown_cost_usd: Usd::new(row.unknown_cost_usd),
+    });
+    Ok(rows.collect())
+}
+
+/// Likewise, of costs.
+pub(crate) async fn costs(
+    connection: &mut PgConnection,
+    organization: Option<Id<Organization>>,
+    filter: &Filter,
+    paging: Paging,
+) -> Result<Vec<CostRow>, database::Error> {
+    let rows = sqlx::query_file!(
+        "sql/costs.sql",
+        filter.from,
+        filter.until,
+        organization.map(|id| id.uuid()),
+        &filter.words(),
+        filter.provider,
+        filter.model,
+        filter.price,
+        filter.service,
+        filter.usage_source,
+        filter.outcome,
+        filter.token_class,
+        paging.rows_to_fetch(),
+        paging.rows_before(),
+    )
+    .fetch_all(connection)
+    .await?;
+    let rows = rows.into_iter().map(|row| CostRow {
+        organization_id: row.organization_id,
+        organization: row.organization,
+        parent_id: row.parent_id,
+        parent: row.parent,
+        period: row.period,
+        provider: row.provider,
+        model: row.model,
+        price_id: row.price_id,
+        service: row.service,
+        usage_source: row.usage_source,
+        outcome: row.outcome,
+        token_class: row.token_class,
+        unit_price_usd: row.unit_price_usd,
+        quantity: row.quantity,
+        cost_usd: Usd::new(row.cost_usd),
     });
     Ok(rows.collect())
 }

@@ -7,15 +7,18 @@ use types::id::Organization;
 use types::{Id, Usd};
 use uuid::Uuid;
 
-use crate::rollup::Sheet;
+use crate::rollup::Additions;
 
 /// Adds what events come to, in the transaction that books them.
-pub(crate) async fn add(connection: &mut PgConnection, sheet: &Sheet<'_>) -> Result<(), Error> {
-    let newly_active = add_actors(connection, sheet).await?;
-    add_days(connection, sheet, &newly_active).await?;
-    add_usage(connection, sheet).await?;
-    add_tags(connection, sheet).await?;
-    add_charges(connection, sheet).await
+pub(crate) async fn add(
+    connection: &mut PgConnection,
+    additions: &Additions<'_>,
+) -> Result<(), Error> {
+    let newly_active = add_actors(connection, additions).await?;
+    add_days(connection, additions, &newly_active).await?;
+    add_usage(connection, additions).await?;
+    add_tags(connection, additions).await?;
+    add_charges(connection, additions).await
 }
 
 /// How many users and workflows were seen for the first time on a day.
@@ -28,9 +31,9 @@ struct NewlyActive {
 
 async fn add_actors(
     connection: &mut PgConnection,
-    sheet: &Sheet<'_>,
+    additions: &Additions<'_>,
 ) -> Result<NewlyActive, Error> {
-    let rows = &sheet.actors;
+    let rows = &additions.actors;
     let new = sqlx::query!(
         r#"
         WITH new AS (
@@ -65,10 +68,10 @@ async fn add_actors(
 
 async fn add_days(
     connection: &mut PgConnection,
-    sheet: &Sheet<'_>,
+    additions: &Additions<'_>,
     newly_active: &NewlyActive,
 ) -> Result<(), Error> {
-    let rows = &sheet.days;
+    let rows = &additions.days;
     let added = sqlx::query!(
         "
         INSERT INTO daily_metrics
@@ -107,8 +110,8 @@ async fn add_days(
     ensure_affected(added.rows_affected(), rows.len() as u64)
 }
 
-async fn add_usage(connection: &mut PgConnection, sheet: &Sheet<'_>) -> Result<(), Error> {
-    let rows = &sheet.usage;
+async fn add_usage(connection: &mut PgConnection, additions: &Additions<'_>) -> Result<(), Error> {
+    let rows = &additions.usage;
     let added = sqlx::query!(
         "
         INSERT INTO metering.usage_rollup
@@ -169,8 +172,8 @@ async fn add_usage(connection: &mut PgConnection, sheet: &Sheet<'_>) -> Result<(
     ensure_affected(added.rows_affected(), rows.len() as u64)
 }
 
-async fn add_tags(connection: &mut PgConnection, sheet: &Sheet<'_>) -> Result<(), Error> {
-    let rows = &sheet.tags;
+async fn add_tags(connection: &mut PgConnection, additions: &Additions<'_>) -> Result<(), Error> {
+    let rows = &additions.tags;
     if rows.is_empty() {
         return Ok(());
     }
@@ -213,8 +216,11 @@ async fn add_tags(connection: &mut PgConnection, sheet: &Sheet<'_>) -> Result<()
     ensure_affected(added.rows_affected(), rows.len() as u64)
 }
 
-async fn add_charges(connection: &mut PgConnection, sheet: &Sheet<'_>) -> Result<(), Error> {
-    let rows = &sheet.charges;
+async fn add_charges(
+    connection: &mut PgConnection,
+    additions: &Additions<'_>,
+) -> Result<(), Error> {
+    let rows = &additions.charges;
     if rows.is_empty() {
         return Ok(());
     }

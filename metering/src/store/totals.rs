@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::rollups;
 use crate::price::PriceBook;
 use crate::record::ChargeTo;
-use crate::rollup::{DaySum, Fact, Sheet};
+use crate::rollup::{Additions, DaySum, Fact};
 use crate::shipper::booking::EventRow;
 
 /// Closed periods in a row after which something is wrong: a century.
@@ -21,7 +21,7 @@ const PERIODS_MAX: usize = 1_200;
 #[derive(Debug, Default)]
 pub(super) struct Totals<'a> {
     periods: BTreeMap<(Uuid, NaiveDate), DaySum>,
-    sheet: Sheet<'a>,
+    additions: Additions<'a>,
 }
 
 /// The first day of an event's month, by UTC.
@@ -161,17 +161,17 @@ impl<'a> Totals<'a> {
                 let period = (fact.organization, period);
                 totals.periods.entry(period).or_default().add(&fact);
             }
-            totals.sheet.add(&fact, prices);
+            totals.additions.add(&fact, prices);
         }
         totals
     }
 
     pub(super) async fn post(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        if self.sheet.is_empty() {
+        if self.additions.is_empty() {
             return Ok(());
         }
         self.add_to_periods(connection).await?;
-        rollups::add(connection, &self.sheet).await
+        rollups::add(connection, &self.additions).await
     }
 
     async fn add_to_periods(&self, connection: &mut PgConnection) -> Result<(), Error> {

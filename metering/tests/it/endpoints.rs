@@ -222,7 +222,7 @@ async fn usage_is_reported_by_model_in_exact_decimals_and_as_csv() {
             .starts_with("text/csv")
     );
     assert!(
-        body.ends_with(",2,1,0,0,3,0,1,0,0.00001375,0.25\r\n"),
+        body.ends_with(",2,1,0,0,0,3,0,1,0,0.00001375,0.25,0,0,0\r\n"),
         "{body}"
     );
 

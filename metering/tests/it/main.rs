@@ -9,4 +9,6 @@ mod leases;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod rollups;
