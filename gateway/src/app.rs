@@ -144,7 +144,7 @@ impl App {
         );
 
         let pipeline = Pipeline {
-            settings: ArcSwap::from_pointee(Settings::new(config, None)?),
+            settings: ArcSwap::from_pointee(Settings::new(config, metering.price_book(), None)?),
             cache,
             metering: metering.clone(),
             tasks: exchanges.clone(),

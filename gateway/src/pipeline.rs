@@ -14,7 +14,7 @@ use bytes::Bytes;
 use cache::{Cache, Control};
 use chrono::{DateTime, Utc};
 use config::Config;
-use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, Refusal};
+use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, PriceBook, Refusal};
 use tokio_util::task::TaskTracker;
 use types::call::Call;
 use types::id::Request;
@@ -63,10 +63,14 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The settings of a checked configuration; what each key has used of its rate goes on if the limits are the same.
-    pub(crate) fn new(config: &Arc<Config>, before: Option<&Self>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        config: &Arc<Config>,
+        prices: Arc<ArcSwap<PriceBook>>,
+        before: Option<&Self>,
+    ) -> anyhow::Result<Self> {
         let unchanged = before.filter(|before| before.config.limits == config.limits);
         Ok(Self {
-            routes: Routes::new(config, before.map(|before| &before.routes))?,
+            routes: Routes::new(config, prices, before.map(|before| &before.routes))?,
             limits: unchanged.map_or_else(
                 || Arc::new(Limits::new(&config.limits)),
                 |before| Arc::clone(&before.limits),

@@ -65,17 +65,24 @@ pub(crate) async fn ready(
 
 /// A price, or the operator's permission to go on without one.
 pub(crate) fn price(settings: &Settings, prompt: &Prompt) -> Result<Option<Arc<Price>>, Error> {
-    let price = settings.routes.price(&prompt.deployment, prompt.at);
-    if price.is_none() {
-        metrics::counter!("flowpilot_unpriced_requests_total").increment(1);
-        if settings.config.metering.unpriced == Unpriced::Refuse {
-            return Err(Error::UnpricedModel(prompt.call.model.clone()));
-        }
-        tracing::warn!(
-            provider = prompt.deployment.provider.name,
-            model = prompt.deployment.model,
-            "a model without a price is being used"
-        );
+    let organization = prompt.caller.organization;
+    let price = settings
+        .routes
+        .price(organization, &prompt.deployment, prompt.at);
+    if price.is_some() {
+        return Ok(price);
     }
-    Ok(price)
+    let refuses = settings.config.metering.unpriced == Unpriced::Refuse;
+    let outcome = if refuses { "refused" } else { "quarantined" };
+    metrics::counter!("flowpilot_unpriced_requests_total", "outcome" => outcome).increment(1);
+    tracing::warn!(
+        provider = prompt.deployment.provider.price_provider,
+        model = prompt.deployment.model,
+        outcome,
+        "a model without a price is being asked for"
+    );
+    if refuses {
+        return Err(Error::UnpricedModel(prompt.call.model.clone()));
+    }
+    Ok(None)
 }

@@ -35,13 +35,14 @@ pub(crate) fn follow(
 fn apply(live: &Live, shared: &Shared) {
     let config = live.current();
     let before = shared.pipeline.settings.load();
-    match Settings::new(&config, Some(&before)) {
+    let prices = shared.pipeline.metering.price_book();
+    match Settings::new(&config, prices, Some(&before)) {
         Ok(settings) => {
             shared
                 .pipeline
                 .cache
                 .configure(cache::Options::from(&config.cache));
-            shared.pipeline.metering.set_prices(&config.prices);
+            shared.pipeline.metering.set_prices(config.prices.clone());
             shared.telemetry.set_level(&config.log.level);
             shared.pipeline.settings.store(Arc::new(settings));
             tracing::info!("the configuration was taken over");

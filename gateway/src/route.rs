@@ -1,6 +1,6 @@
 //! Which deployments may answer for a model's name, and which of them does.
 //!
-//! A name is looked for as an alias, then as `provider/model`, then in the price list of every configured
+//! A name is looked for as an alias, then as `provider/model`, then among the priced models of every configured
 //! provider, then under the alias `*`. What comes out is a [`Plan`]: one deployment or several, each a provider and the
 //! model in its own words. [`Choice`] is the way of one request through its plan.
 //!
@@ -25,9 +25,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use config::section::{Alias, Models, Routing, Target};
-use config::{Config, PriceList};
+use config::Config;
 use metering::{Price, PriceBook};
 use parking_lot::Mutex;
+use types::Id;
+use types::id::Organization;
 
 use crate::error::Error;
 use endpoint::Endpoint;
@@ -52,7 +54,8 @@ pub(crate) struct Routes {
     /// The plans of other names, as they were asked for.
     named: ArcSwap<HashMap<String, Arc<Plan>>>,
     known: Known,
-    prices: PriceBook,
+    /// The one source of prices, which changes by itself.
+    prices: Arc<ArcSwap<PriceBook>>,
     routing: Arc<Routing>,
     budget: Arc<Budget>,
 }
@@ -72,7 +75,11 @@ pub(crate) struct Offer {
 
 impl Routes {
     /// Builds the routes of a checked configuration; what did not change keeps its connections and its health.
-    pub(crate) fn new(config: &Config, before: Option<&Self>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        prices: Arc<ArcSwap<PriceBook>>,
+        before: Option<&Self>,
+    ) -> anyhow::Result<Self> {
         let mut providers = BTreeMap::new();
         for (name, section) in &config.providers {
             let unchanged = before.and_then(|before| before.providers.get(name));
@@ -90,7 +97,7 @@ impl Routes {
             providers,
             aliases: HashMap::new(),
             named: ArcSwap::default(),
-            prices: PriceBook::new(&config.prices),
+            prices,
             budget: unchanged.map_or_else(
                 || Arc::new(Budget::new(&routing)),
                 |before| Arc::clone(&before.budget),
@@ -136,10 +143,15 @@ impl Routes {
         primary.ok_or_else(|| Error::UnknownModel(model.to_owned()))
     }
 
-    /// The price of a deployment at a moment.
-    pub(crate) fn price(&self, deployment: &Deployment, at: DateTime<Utc>) -> Option<Arc<Price>> {
-        self.prices
-            .find(&deployment.provider.price_provider, &deployment.model, at)
+    /// The price of a deployment at a moment, for an organization.
+    pub(crate) fn price(
+        &self,
+        organization: Id<Organization>,
+        deployment: &Deployment,
+        at: DateTime<Utc>,
+    ) -> Option<Arc<Price>> {
+        let model = (&*deployment.provider.price_provider, &*deployment.model);
+        self.prices.load().find_for(organization, model, at)
     }
 
     /// What retries are paid from.
@@ -148,7 +160,8 @@ impl Routes {
     }
 
     /// The names that can be asked for: aliases, and every provider's models: those it lists, or else those with a price.
-    pub(crate) fn offers(&self, prices: &PriceList) -> Vec<Offer> {
+    pub(crate) fn offers(&self) -> Vec<Offer> {
+        let prices = self.prices.load();
         let aliases = self
             .aliases
             .iter()
@@ -160,7 +173,7 @@ impl Routes {
             })
         });
         let models = self.providers.values().flat_map(|provider| {
-            provider.offered(prices).into_iter().map(|name| Offer {
+            provider.offered(&prices).into_iter().map(|name| Offer {
                 name,
                 provider: provider.name.clone(),
             })
@@ -192,12 +205,10 @@ impl Routes {
     }
 
     fn by_price(&self, model: &str, at: DateTime<Utc>) -> Option<Target> {
+        let prices = self.prices.load();
         let serves = |provider: &&Arc<Endpoint>| {
-            let priced = self
-                .prices
-                .find(&provider.price_provider, model, at)
-                .is_some();
-            priced || provider.models.iter().any(|listed| listed == model)
+            let is_priced = prices.knows(&provider.price_provider, model, at);
+            is_priced || provider.models.iter().any(|listed| listed == model)
         };
         let provider = self.providers.values().find(serves)?;
         Some(Target {
@@ -206,7 +217,8 @@ impl Routes {
         })
     }
 
-    /// Makes the plan of a name and remembers it. A name keeps its meaning: a price that has begun does not end.
+    /// Makes the plan of a name and remembers it. A name keeps its meaning, even where its price ends: then its calls
+    /// have none.
     fn learn(&self, model: &str, target: &Target) -> Result<Arc<Plan>, Error> {
         let deployment = self.deployment(target);
         let deployment = deployment.ok_or_else(|| Error::UnknownModel(model.to_owned()))?;

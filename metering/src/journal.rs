@@ -49,9 +49,7 @@ pub use pending::{Durable, Pending};
 
 pub(crate) use files::Watermark;
 pub(crate) use reader::{Entry, ReadError, Reader};
-pub(crate) use record::{
-    Intent, Record, Replayed, STANDARD, Settle, Subject, Tokens, service_word,
-};
+pub(crate) use record::{Intent, Record, Replayed, STANDARD, Settle, Subject, Tokens};
 
 use crate::quota::CallPermit;
 use crate::{price, record as form};

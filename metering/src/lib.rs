@@ -10,7 +10,8 @@
 //! 5. [`price`] says what tokens cost; reports read the roll-ups.
 //!
 //! # Adding a price
-//! `config/prices.toml`: model, `effective_from`, prices per million tokens, source. Nothing here changes.
+//! Of a provider's page: `config/prices.toml`: model, `effective_from`, prices per million tokens, source. Nothing here changes.
+//! Of an operator: [`prices::put`], or `flowpilot prices put`.
 
 #![deny(clippy::float_arithmetic)]
 
@@ -21,6 +22,7 @@ pub mod leases;
 mod metering;
 mod options;
 pub mod price;
+pub mod prices;
 pub mod quota;
 pub mod quotas;
 pub mod reconciliation;

@@ -6,12 +6,13 @@ use arc_swap::ArcSwap;
 use config::PriceList;
 use database::Database;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use types::Clock;
 
 use crate::journal::{Journal, OpenError};
 use crate::options::Options;
-use crate::price::PriceBook;
+use crate::price::{self, PriceBook, Prices};
 use crate::quota::{self, Quota};
 use crate::shipper;
 use crate::store::leases;
@@ -22,7 +23,8 @@ pub struct Metering {
     journal: Journal,
     quota: Quota,
     shipper: shipper::Handle,
-    prices: Arc<ArcSwap<PriceBook>>,
+    prices: Prices,
+    stop_prices: CancellationToken,
     database: Database,
     tasks: TaskTracker,
 }
@@ -41,7 +43,8 @@ pub enum StartError {
 impl Metering {
     /// Opens the journal, settling what an earlier life left open, and begins to ship it.
     ///
-    /// The metrics' recorder has to be installed before. The database need not answer yet.
+    /// The metrics' recorder has to be installed before. The database need not answer yet; until it does, the price list
+    /// serves without the operator's own prices.
     pub async fn start(
         options: Options,
         database: Database,
@@ -60,13 +63,19 @@ impl Metering {
             node: journal.node(),
         };
         let quota = Quota::start(options.quota(), surroundings);
-        let prices = Arc::new(ArcSwap::from_pointee(PriceBook::new(&options.prices)));
+        let (prices, stop_prices) = (
+            Prices::new(options.prices.clone()),
+            CancellationToken::new(),
+        );
+        let following =
+            price::follow::start(prices.clone(), database.clone(), stop_prices.clone()).await;
+        tasks.spawn(following);
         let surroundings = shipper::Surroundings {
             journal: journal.clone(),
             database: database.clone(),
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
-            prices: Arc::clone(&prices),
+            prices: Arc::clone(prices.book()),
             life: quota.life(),
         };
         let shipper = shipper::start(options.shipper(), surroundings);
@@ -75,6 +84,7 @@ impl Metering {
             quota,
             shipper,
             prices,
+            stop_prices,
             database,
             tasks,
         })
@@ -89,6 +99,7 @@ impl Metering {
         if let Err(error) = closing.await {
             tracing::error!(%error, "the journal was not closed in order");
         }
+        self.stop_prices.cancel();
         self.quota.stop().await;
         let shipped = self.shipper.stop().await;
         if !shipped {
@@ -105,12 +116,17 @@ impl Metering {
 
     /// The prices of this moment.
     pub fn prices(&self) -> Arc<PriceBook> {
-        self.prices.load_full()
+        self.prices.book().load_full()
+    }
+
+    /// The prices as they change: the one source of them for whoever prices again and again.
+    pub fn price_book(&self) -> Arc<ArcSwap<PriceBook>> {
+        Arc::clone(self.prices.book())
     }
 
     /// Takes a new price list; requests under way keep the price they began with.
-    pub fn set_prices(&self, list: &PriceList) {
-        self.prices.store(Arc::new(PriceBook::new(list)));
+    pub fn set_prices(&self, list: PriceList) {
+        self.prices.set_list(list);
     }
 
     /// The quotas.

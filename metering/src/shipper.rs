@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
 use database::Database;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -85,6 +86,10 @@ struct Service {
     joiner: Joiner,
     watermark: Watermark,
     reported_at: Instant,
+    /// The admission of the last record that was read.
+    read_until: Option<DateTime<Utc>>,
+    /// All that was admitted before it is booked, as of the last whole round.
+    booked_until: Option<DateTime<Utc>>,
     meters: Meters,
     /// Leases of earlier lives are still open.
     earlier_leases: bool,
@@ -124,6 +129,8 @@ pub(crate) fn start(options: Options, around: Surroundings) -> Handle {
         joiner: Joiner::new(watermark.read),
         watermark,
         reported_at: Instant::now(),
+        read_until: None,
+        booked_until: None,
         meters: Meters::default(),
         earlier_leases: true,
     };
@@ -151,6 +158,9 @@ impl Service {
             match self.round().await {
                 Ok(0) if finishing => {
                     let complete = self.joiner.oldest().is_none();
+                    if complete {
+                        self.report_complete().await;
+                    }
                     self.handle.complete.store(complete, Ordering::Release);
                     return;
                 }
@@ -190,8 +200,14 @@ impl Service {
 
     /// Reads a piece of the journal and posts all of it that is complete. How many records were read.
     async fn round(&mut self) -> Result<usize, ReadError> {
+        let began_at = self.around.clock.now();
+        let written = self.around.journal.written();
         let entries = self.read().await?;
         let read = entries.len();
+        let admissions = entries
+            .iter()
+            .filter_map(|entry| entry.record.admitted_at());
+        self.read_until = admissions.last().or(self.read_until);
         let mut ready = Vec::new();
         let mut orphans = Vec::new();
         for entry in entries {
@@ -209,6 +225,7 @@ impl Service {
         }
 
         let reached = self.reached();
+        let booked_until = self.booked_until_after(written, began_at);
         self.measure(&ready);
         let mut batches = ready.chunks(self.options.ship_rows_max).peekable();
         while let Some(batch) = batches.next() {
@@ -220,6 +237,7 @@ impl Service {
             };
             self.post(batch, mark).await;
         }
+        self.booked_until = booked_until.or(self.booked_until);
         self.remember(reached).await;
         self.measure(&[]);
         self.close_earlier_leases().await;
@@ -320,6 +338,35 @@ impl Service {
             watermark: mark,
             oldest_unsettled_at: self.joiner.oldest_created_at(),
             shipped_at: self.around.clock.now(),
+            booked_until: self.booked_until,
+            is_complete: false,
+        }
+    }
+
+    /// Up to which admission everything is booked once this round is: up to the oldest request under way, and, while there is
+    /// more to read than was read, up to what was read last.
+    fn booked_until_after(&self, written: u64, began_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let is_behind = self.position() < written;
+        let read = if is_behind {
+            self.read_until
+        } else {
+            Some(began_at)
+        };
+        let unsettled = self.joiner.oldest_created_at();
+        read.map(|read| unsettled.map_or(read, |unsettled| unsettled.min(read)))
+    }
+
+    /// Says that the node holds nothing back, so that no month waits for one that does not come back.
+    async fn report_complete(&mut self) {
+        let report = watermarks::Report {
+            is_complete: true,
+            ..self.report(self.watermark)
+        };
+        if let Err(error) = watermarks::put(&self.around.database, &report).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the database does not know that all of the journal is shipped; months wait for the next start to close"
+            );
         }
     }
 

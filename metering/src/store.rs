@@ -10,6 +10,7 @@ macro_rules! column {
 pub(crate) mod events;
 pub(crate) mod leases;
 pub(crate) mod ledger;
+pub(crate) mod prices;
 pub(crate) mod quotas;
 pub(crate) mod reports;
 pub(crate) mod rollups;

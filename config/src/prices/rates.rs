@@ -52,6 +52,28 @@ pub enum Service {
     Priority,
 }
 
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Batch, Self::Flex, Self::Priority];
+
+    /// The word in a list and in the books.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Batch => "batch",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+        }
+    }
+
+    /// The service of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|service| service.as_str() == word)
+    }
+}
+
 impl Tier {
     /// Whether it holds for a request of so many input tokens.
     pub const fn holds_for(&self, input_tokens: u64) -> bool {

@@ -13,8 +13,9 @@ use crate::output;
 pub(super) fn run(common: &Common, command: RollupCommand) -> anyhow::Result<ExitCode> {
     let RollupCommand::Recompute(of) = command;
     let span = span(of.month.as_deref())?;
-    let prices = PriceBook::new(&load(common)?.prices);
+    let list = load(common)?.prices;
     with_database(common, async |state| {
+        let prices = PriceBook::read(&state.database, &list).await?;
         let organization = scope(state, &of).await?.organization();
         let done = rollup::recompute(&state.database, &prices, organization, span).await?;
         output::line(format_args!(

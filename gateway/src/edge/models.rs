@@ -21,7 +21,7 @@ pub(crate) async fn list_models(
 ) -> Result<Bytes, Error> {
     authorize(shared, headers, query).await?;
     let settings = shared.pipeline.settings.load();
-    let offers = settings.routes.offers(&settings.config.prices);
+    let offers = settings.routes.offers();
     Ok(client::models(dialect, &offers, shared.started_at))
 }
 

@@ -1,6 +1,6 @@
 //! A configured provider: how it is asked, and what it offers.
 
-use config::PriceList;
+use metering::PriceBook;
 use config::section::{Provider as Section, ProviderKind as Kind};
 
 use crate::provider::anthropic::Anthropic;
@@ -68,14 +68,12 @@ impl Endpoint {
     }
 
     /// The models it offers: those it lists, or else those with a price.
-    pub(super) fn offered(&self, prices: &PriceList) -> Vec<String> {
+    pub(super) fn offered(&self, prices: &PriceBook) -> Vec<String> {
         if !self.models.is_empty() {
             return self.models.clone();
         }
-        let own = prices
-            .iter()
-            .filter(|price| price.provider == self.price_provider);
-        own.map(|price| price.model.clone()).collect()
+        let own = prices.models(&self.price_provider);
+        own.map(str::to_owned).collect()
     }
 }
 

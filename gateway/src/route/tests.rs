@@ -27,7 +27,9 @@ breaker_requests_min = 3
 {route}
 "#
     );
-    Routes::new(&Config::from_toml(&text).unwrap(), None).unwrap()
+    let config = Config::from_toml(&text).unwrap();
+    let prices = ArcSwap::from_pointee(PriceBook::new(&config.prices));
+    Routes::new(&config, Arc::new(prices), None).unwrap()
 }
 
 fn clock() -> TestClock {

@@ -14,7 +14,6 @@ use types::id::Request;
 use types::{Caller, Id, Usage, Usd};
 use uuid::Uuid;
 
-use crate::price::Service;
 use crate::quota::{CallPermit, Reservation};
 use crate::record;
 use crate::text;
@@ -150,6 +149,17 @@ impl Record {
     }
 }
 
+impl Record {
+    /// When the request was admitted; a settlement does not say.
+    pub(crate) fn admitted_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Intent(intent) => Some(intent.subject.created_at()),
+            Self::Replayed(replayed) => Some(replayed.subject.created_at()),
+            Self::Settle(_) => None,
+        }
+    }
+}
+
 impl Subject {
     fn who(&mut self, caller: &Caller) {
         self.organization = caller.organization.uuid();
@@ -267,7 +277,7 @@ impl Settle {
             outcome: settlement.outcome.as_str().into(),
             tokens: settlement.usage.into(),
             usage_source: settlement.usage_source.as_str().into(),
-            service: service_word(settlement.service).into(),
+            service: settlement.service.as_str().into(),
             cost,
             latency_ms: Some(millis(settlement.latency)),
             time_to_first_token_ms: settlement.time_to_first_token.map(millis),
@@ -299,16 +309,6 @@ impl From<Usage> for Tokens {
 
 /// The service that has no word of its own in the books.
 pub(crate) const STANDARD: &str = "standard";
-
-/// The word for a service in the books.
-pub(crate) const fn service_word(service: Service) -> &'static str {
-    match service {
-        Service::Standard => STANDARD,
-        Service::Batch => "batch",
-        Service::Flex => "flex",
-        Service::Priority => "priority",
-    }
-}
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -1,5 +1,6 @@
 //! Cost against an oracle of its own: whole numbers of pico-dollars, token by token class.
 
+use config::PriceList;
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use types::{Usage, Usd};
@@ -95,6 +96,84 @@ fn a_usage_that_contradicts_itself_has_no_cost() {
         price_at("2026-11-22T00:00:00Z").cost(&usage),
         Err(Error::Inconsistent)
     );
+}
+
+#[test]
+fn another_rate_is_another_price_and_a_remark_is_not() {
+    let id = |list: &str| {
+        let list = PriceList::parse(list).unwrap();
+        Price::of(Arc::clone(list.iter().next().unwrap())).id()
+    };
+    let cheaper = LIST.replace("input = \"0.625\"", "input = \"0.624\"");
+    let written_otherwise = LIST.replace("input = \"0.625\"", "input = \"0.6250\"");
+    let from_elsewhere = LIST.replace("source = \"test\"", "source = \"elsewhere\"");
+    assert_ne!(id(&cheaper), id(LIST));
+    assert_eq!(id(&written_otherwise), id(LIST));
+    assert_eq!(id(&from_elsewhere), id(LIST));
+}
+
+fn micros(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap()
+}
+
+/// Prices that follow one another without a gap, from each of these moments on.
+fn table_of(organization: Option<Id<Organization>>, begins: &[i64]) -> Vec<TablePrice> {
+    let ends = begins.iter().skip(1).copied().map(Some).chain([None]);
+    let spans = begins.iter().zip(ends).enumerate();
+    let prices = spans.map(|(number, (begin, end))| {
+        let terms = Terms {
+            id: Uuid::from_u128(number as u128),
+            organization,
+            begins_at: Some(micros(*begin)),
+            ends_at: end.map(micros),
+        };
+        let listed = price_at("2026-11-22T00:00:00Z").listed().clone();
+        TablePrice {
+            price: Arc::new(Price::of_table(terms, listed)),
+            in_force: true,
+        }
+    });
+    prices.collect()
+}
+
+proptest! {
+    /// At the very microsecond: one before belongs to the price before, and before all of them to the list.
+    #[test]
+    fn a_price_begins_at_its_microsecond(
+        begins in proptest::collection::btree_set(1_700_000_000_000_000_i64..1_900_000_000_000_000, 1..6),
+    ) {
+        let begins: Vec<_> = begins.into_iter().collect();
+        let organization = Id::from_uuid(Uuid::from_u128(7));
+        let stranger = Id::from_uuid(Uuid::from_u128(8));
+        let list = PriceList::parse(LIST).unwrap();
+        let book = PriceBook::with_table(&list, &table_of(Some(organization), &begins));
+        let number = |at| {
+            let price = book.find_for(organization, ("p", "m"), micros(at)).unwrap();
+            price.organization().map(|_| price.id().as_u128())
+        };
+        for (at, begin) in begins.iter().enumerate() {
+            prop_assert_eq!(number(*begin), Some(at as u128));
+            let before = at.checked_sub(1).map(|before| before as u128);
+            prop_assert_eq!(number(begin - 1), before);
+            let of_others = book.find_for(stranger, ("p", "m"), micros(*begin)).unwrap();
+            prop_assert_eq!(of_others.organization(), None);
+        }
+    }
+
+    /// More tokens never cost less, within the rates of one tier.
+    #[test]
+    fn cost_is_monotone(usage in usages(), more in 0_u64..1_000) {
+        let price = price_at("2026-11-22T00:00:00Z");
+        let cost = |usage: &Usage| price.cost(usage).unwrap();
+        let grown = [
+            Usage { input_tokens: usage.input_tokens + more, ..usage },
+            Usage { output_tokens: usage.output_tokens + more, ..usage },
+            Usage { web_searches: usage.web_searches + more, ..usage },
+        ];
+        for grown in grown {
+            prop_assert!(cost(&grown) >= cost(&usage));
+        }
+    }
 }
 
 prop_compose! {

@@ -68,7 +68,7 @@ struct Part {
 fn taken_apart(fact: &Fact<'_>, prices: &PriceBook) -> Option<Vec<Part>> {
     let parts: Option<Vec<_>> = match fact.price {
         Some(id) => {
-            let service = fact.service.map_or(Some(Service::Standard), price::service);
+            let service = fact.service.map_or(Some(Service::Standard), Service::parse);
             let charges = prices.by_id(id)?.charges_at(service?, &fact.usage);
             charges.ok()?.map(Part::of).collect()
         }

@@ -105,7 +105,7 @@ pub(crate) async fn page(
         SELECT id, created_at, event_type, quantity, cost_usd, saved_cost_usd, outcome, provider, model, api_key_id, user_id
              , department_id, workflow_id, price_id, usage_source, charge_to
              , metadata ->> 'service' AS service
-             , (metadata ->> 'billed_period')::date AS billed_period
+             , billed_period
              , input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, image_tokens
              , output_tokens, reasoning_tokens, audio_output_tokens, web_searches
              , tags AS "tags: Json<BTreeMap<String, String>>"

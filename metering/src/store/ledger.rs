@@ -164,13 +164,13 @@ async fn insert_events(
                    , provider, model, api_key_id, user_id, department_id, workflow_id, input_tokens, cache_read_tokens
                    , cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, image_tokens, output_tokens
                    , reasoning_tokens, audio_output_tokens, web_searches, saved_cost_usd, price_id, usage_source, charge_to
-                   , lease_id, tags )
+                   , lease_id, tags, billed_period )
             SELECT *
               FROM unnest( $1::uuid[], $2::timestamptz[], $3::uuid[], $4::text[], $5::bigint[], $6::numeric[], $7::jsonb[], $8::uuid[]
                          , $9::integer[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[]
                          , $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[]
                          , $24::bigint[], $25::bigint[], $26::bigint[], $27::numeric[], $28::uuid[], $29::text[], $30::text[]
-                         , $31::uuid[], $32::jsonb[] )
+                         , $31::uuid[], $32::jsonb[], $33::date[] )
                 ON CONFLICT DO NOTHING
             RETURNING id
         )
@@ -184,7 +184,7 @@ async fn insert_events(
         &column!(rows, row => row.kind.as_str()) as _,
         &column!(rows, row => row.quantity) as _,
         &column!(rows, row => row.cost.decimal()) as _,
-        &column!(rows, row => metadata(row, billed)) as _,
+        &column!(rows, row => Value::Object(row.metadata.clone())) as _,
         &column!(rows, row => row.subject.request_id) as _,
         &column!(rows, row => row.attempt) as _,
         &column!(rows, row => row.outcome) as _,
@@ -210,19 +210,19 @@ async fn insert_events(
         &column!(rows, row => row.charge_to) as _,
         &column!(rows, row => row.lease) as _,
         &column!(rows, row => serde_json::json!(row.subject.tags)) as _,
+        &column!(rows, row => billed_period(row, billed)) as _,
     )
     .fetch_all(connection)
     .await?;
     Ok(known.into_iter().collect())
 }
 
-/// What the event says beside its columns: among it, the period it is billed in where its own was closed already.
-fn metadata(row: &EventRow<'_>, billed: &BTreeMap<(Uuid, NaiveDate), NaiveDate>) -> Value {
-    let mut metadata = row.metadata.clone();
+/// The period that takes an event, where its own was closed already.
+fn billed_period(
+    row: &EventRow<'_>,
+    billed: &BTreeMap<(Uuid, NaiveDate), NaiveDate>,
+) -> Option<NaiveDate> {
     let own = totals::month_of(row);
-    let period = billed.get(&(row.subject.organization, own));
-    if let Some(period) = period.filter(|period| **period > own) {
-        metadata.insert("billed_period".to_owned(), period.to_string().into());
-    }
-    Value::Object(metadata)
+    let period = billed.get(&(row.subject.organization, own)).copied();
+    period.filter(|period| *period > own)
 }

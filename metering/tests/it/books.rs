@@ -338,7 +338,7 @@ async fn usage_of_a_month_that_is_closed_is_billed_in_the_first_open_one() {
     let late = "SELECT count(*)
                   FROM usage_events JOIN billing_usage USING (organization_id)
                  WHERE billing_usage.status = 'active'
-                   AND usage_events.metadata ->> 'billed_period' = billing_usage.billing_period_start::text";
+                   AND usage_events.billed_period = billing_usage.billing_period_start";
     assert_eq!(count(&admin, late).await, 120);
 }
 

@@ -9,6 +9,8 @@ mod leases;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod rollups;
