@@ -1,5 +1,6 @@
-//! The endpoints of quotas and usage: one file each.
+//! The endpoints of quotas, prices and usage: one file each.
 
+pub mod prices;
 pub mod quotas;
 mod reports;
 pub mod usage;
@@ -28,6 +29,8 @@ pub fn operations(finance: Finance) -> Operations<Finance> {
         .add(Permission::QuotasRead, routes!(quotas::list::list_quotas))
         .add(Permission::QuotasRead, routes!(quotas::find::find_quota))
         .add(Permission::QuotasWrite, routes!(quotas::put::put_quota))
+        .add(Permission::PricesRead, routes!(prices::list::list_prices))
+        .add(Permission::PricesWrite, routes!(prices::put::put_price))
         .add(Permission::UsageRead, routes!(usage::report::report_usage))
         .add(Permission::UsageRead, routes!(usage::costs::report_costs))
 }

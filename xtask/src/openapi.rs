@@ -15,6 +15,8 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
         "--locked",
         "--package",
         "gateway",
+        "--bin",
+        "flowpilot",
         "--",
         "openapi",
     ];

@@ -92,6 +92,21 @@ const ROWS: &[Row] = &[
         reach: Reach::OperatorOnly,
     },
     Row {
+        id: "list_prices",
+        body: || Value::Null,
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "put_price",
+        body: || {
+            json!({
+                "provider": "p", "model": "m", "source": "x",
+                "usd": { "input": "1", "output": "2" },
+            })
+        },
+        reach: Reach::OperatorOnly,
+    },
+    Row {
         id: "report_usage",
         body: || Value::Null,
         reach: Reach::Query,
