@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use config::section::{Alias, Models, Routing, Target};
 use config::Config;
+use config::section::{Alias, Models, Routing, Target};
 use metering::{Price, PriceBook};
 use parking_lot::Mutex;
 use types::Id;

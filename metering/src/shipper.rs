@@ -204,10 +204,10 @@ impl Service {
         let written = self.around.journal.written();
         let entries = self.read().await?;
         let read = entries.len();
-        let admissions = entries
+        let mut admissions = entries
             .iter()
             .filter_map(|entry| entry.record.admitted_at());
-        self.read_until = admissions.last().or(self.read_until);
+        self.read_until = admissions.next_back().or(self.read_until);
         let mut ready = Vec::new();
         let mut orphans = Vec::new();
         for entry in entries {

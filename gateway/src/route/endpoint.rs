@@ -1,7 +1,7 @@
 //! A configured provider: how it is asked, and what it offers.
 
-use metering::PriceBook;
 use config::section::{Provider as Section, ProviderKind as Kind};
+use metering::PriceBook;
 
 use crate::provider::anthropic::Anthropic;
 use crate::provider::client::Client;

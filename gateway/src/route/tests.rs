@@ -10,6 +10,11 @@ use crate::error::{Kind, Rejection, UpstreamError};
 use failure::{Again, Verdict};
 
 /// Three deployments of a provider in this process.
+fn made(config: &Config, before: Option<&Routes>) -> Routes {
+    let prices = ArcSwap::from_pointee(PriceBook::new(&config.prices));
+    Routes::new(config, Arc::new(prices), before).unwrap()
+}
+
 fn routes(route: &str) -> Routes {
     let text = format!(
         r#"
@@ -28,8 +33,7 @@ breaker_requests_min = 3
 "#
     );
     let config = Config::from_toml(&text).unwrap();
-    let prices = ArcSwap::from_pointee(PriceBook::new(&config.prices));
-    Routes::new(&config, Arc::new(prices), None).unwrap()
+    made(&config, None)
 }
 
 fn clock() -> TestClock {
@@ -253,7 +257,7 @@ fn a_conversation_stays_where_it_is_and_only_those_of_a_lost_deployment_move() {
 fn all_names_of_a_deployment_share_its_health_and_a_reload_keeps_it() {
     let text = "[models.aliases]\none = \"demo/demo\"\n[routing]\nbreaker_requests_min = 1\n";
     let config = Config::from_toml(text).unwrap();
-    let routes = Routes::new(&config, None).unwrap();
+    let routes = made(&config, None);
     let at = clock().now();
     let one = routes.resolve("one", at).unwrap();
     for name in ["demo/demo", "demo", "default"] {
@@ -263,7 +267,7 @@ fn all_names_of_a_deployment_share_its_health_and_a_reload_keeps_it() {
             &routes.plan(name, at).unwrap()
         ));
     }
-    let reloaded = Routes::new(&config, Some(&routes)).unwrap();
+    let reloaded = made(&config, Some(&routes));
     assert!(Arc::ptr_eq(&one, &reloaded.resolve("one", at).unwrap()));
 
     let mut changed = config;
@@ -272,7 +276,7 @@ fn all_names_of_a_deployment_share_its_health_and_a_reload_keeps_it() {
         .get_mut("demo")
         .unwrap()
         .response_bytes_max += 1;
-    let reloaded = Routes::new(&changed, Some(&routes)).unwrap();
+    let reloaded = made(&changed, Some(&routes));
     assert!(!Arc::ptr_eq(&one, &reloaded.resolve("one", at).unwrap()));
 }
 
