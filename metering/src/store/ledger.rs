@@ -55,6 +55,7 @@ async fn post_in(
     let billed = totals::open_periods(connection, &months).await?;
     insert_requests(connection, requests).await?;
     let known = insert_events(connection, events, &billed).await?;
+    sum_attempts(connection, requests).await?;
 
     let new: Vec<_> = events
         .iter()
@@ -66,6 +67,50 @@ async fn post_in(
     watermarks::put_in(connection, report).await?;
     failpoint::pass("shipper.posting");
     Ok(new.len())
+}
+
+/// A request that took several attempts shows what all of them used: the earlier ones are booked before the last, or with it.
+async fn sum_attempts(connection: &mut PgConnection, rows: &[RequestRow<'_>]) -> Result<(), Error> {
+    let several: Vec<_> = rows.iter().filter(|row| row.attempts > 1).collect();
+    if several.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "
+        WITH used AS (
+            SELECT event.request_id
+                 , event.created_at
+                 , sum(event.input_tokens)::bigint AS input_tokens
+                 , sum(event.output_tokens)::bigint AS output_tokens
+                 , sum(event.cache_read_tokens)::bigint AS cache_read_tokens
+                 , sum(event.cache_write_5m_tokens + event.cache_write_1h_tokens)::bigint AS cache_write_tokens
+                 , sum(event.reasoning_tokens)::bigint AS reasoning_tokens
+                 , sum(event.cost_usd) AS cost_usd
+              FROM unnest($1::uuid[], $2::timestamptz[]) AS several (id, created_at)
+              JOIN usage_events AS event
+                ON event.request_id = several.id
+               AND event.created_at = several.created_at
+               AND event.event_type = 'ai_request'
+             GROUP BY event.request_id, event.created_at
+        )
+        UPDATE ai_requests AS request
+           SET prompt_tokens = used.input_tokens
+             , completion_tokens = used.output_tokens
+             , total_tokens = used.input_tokens + used.output_tokens
+             , cache_read_tokens = used.cache_read_tokens
+             , cache_write_tokens = used.cache_write_tokens
+             , reasoning_tokens = used.reasoning_tokens
+             , cost_usd = used.cost_usd
+          FROM used
+         WHERE request.id = used.request_id
+           AND request.created_at = used.created_at
+        ",
+        &column!(several, row => row.subject.request_id) as _,
+        &column!(several, row => row.subject.created_at()) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Whether a row's content made PostgreSQL refuse it, so that trying again is of no use.

@@ -1,6 +1,6 @@
 //! What clients saw is booked as they saw it; and what is vague in the books is explained by what was done to the request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ pub(super) fn check(evidence: &Evidence, audit: &mut Audit) {
             Ending::Refused(_) | Ending::Broken | Ending::Left => {}
         }
     }
-    let mut unknown = BTreeMap::<&str, usize>::new();
+    let mut unknown = BTreeMap::<&str, BTreeSet<Uuid>>::new();
     for event in evidence
         .events
         .iter()
@@ -27,12 +27,14 @@ pub(super) fn check(evidence: &Evidence, audit: &mut Audit) {
         let mark = mark_in(&event.prompt).unwrap_or_default();
         match event.source.as_str() {
             "estimated" => estimated(mark, event, evidence, audit),
-            "unknown" => *unknown.entry(mark).or_default() += 1,
+            // A kill between two attempts leaves both open.
+            "unknown" => drop(unknown.entry(mark).or_default().insert(event.request)),
             _ => {}
         }
         belongs(mark, event, evidence, audit);
     }
-    for (mark, count) in unknown {
+    for (mark, requests) in unknown {
+        let count = requests.len();
         let explained = broken_off(mark, evidence);
         if count > explained {
             audit.finding(format!(
