@@ -110,7 +110,7 @@ impl Presets {
             layers.fill(&entry.child("kind"), preset.kind.as_str().into());
         }
         let Some(kind) = entry.child("kind").text(&layers.table).map(str::to_owned) else {
-            let kinds = "missing: gemini, openai or demo";
+            let kinds = "missing: gemini, openai, anthropic, azure, vertex or demo";
             layers
                 .report
                 .problem(&entry.child("kind").to_string(), kinds);
@@ -123,7 +123,10 @@ impl Presets {
             layers.fill(&entry.child("base_url"), preset.base_url.as_str().into());
             preset.require_key(entry, layers);
         }
-        let price_provider = preset.map_or(kind.as_str(), |preset| preset.name.as_str());
+        let price_provider = preset.map_or_else(
+            || ProviderKind::price_provider(&kind),
+            |preset| preset.name.as_str(),
+        );
         layers.fill(&entry.child("price_provider"), price_provider.into());
     }
 

@@ -48,6 +48,11 @@ impl Prompt {
         })
     }
 
+    /// The time of day, as the request knows it.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.at + self.received.elapsed()
+    }
+
     /// Estimates from above: a token is never less than a byte of the body, media apart, whose bytes say little.
     pub(crate) fn estimate(&self, output_tokens_default: u32) -> Estimate {
         let parameters = &self.call.parameters;

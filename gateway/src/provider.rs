@@ -15,11 +15,14 @@ use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
 
 pub(crate) mod anthropic;
+pub(crate) mod azure;
 pub(crate) mod client;
 pub(crate) mod demo;
 pub(crate) mod gemini;
 pub(crate) mod openai;
+pub(crate) mod service_account;
 mod translate;
+pub(crate) mod vertex;
 
 /// Translates one wire protocol.
 pub(crate) trait Provider: fmt::Debug + Send + Sync {
@@ -82,4 +85,13 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 2_000;
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max))
         .unwrap_or(text)
+}
+
+/// A model's name becomes part of a path: nothing in it may change where the path leads.
+pub(crate) fn is_safe_path(model: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'@');
+    !model.is_empty()
+        && model.bytes().all(allowed)
+        && !model.split('/').any(|part| matches!(part, "" | "." | ".."))
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header};
 use types::reply::{Answer, Delta, Event};
 
 use crate::error::{Error, UpstreamError};
@@ -81,7 +81,10 @@ pub(crate) fn prepare(prompt: &Prompt, output_tokens_max: Option<u64>) -> Result
 
 /// Asks the provider how many tokens a question has, where it can say so. Providers charge nothing for that.
 pub(crate) async fn count_tokens(prompt: &Prompt) -> Result<Option<u64>, Error> {
-    let Transport::Http { protocol, client } = &prompt.deployment.provider.transport else {
+    let Transport::Http {
+        protocol, client, ..
+    } = &prompt.deployment.provider.transport
+    else {
         return Ok(None);
     };
     let Some(request) = protocol.count_request(prompt)? else {
@@ -110,7 +113,18 @@ pub(crate) async fn send(
     deadline: Instant,
 ) -> Result<Upstream, UpstreamError> {
     match (&prompt.deployment.provider.transport, prepared) {
-        (Transport::Http { protocol, client }, Prepared::Http(request)) => {
+        (
+            Transport::Http {
+                protocol,
+                client,
+                account,
+            },
+            Prepared::Http(mut request),
+        ) => {
+            if let Some(account) = account {
+                let bearer = account.bearer(client, prompt.now()).await?;
+                request.headers_mut().insert(header::AUTHORIZATION, bearer);
+            }
             let patience = Patience {
                 is_stream: prompt.call.delivery.is_stream(),
                 deadline: deadline.into(),

@@ -15,13 +15,16 @@ use crate::unit;
 pub struct Provider {
     /// The protocol it speaks.
     pub kind: Kind,
-    /// Where it is, without a slash at the end: for Gemini and Anthropic without the version, for OpenAI including `/v1`;
-    /// empty only for [`Kind::Demo`].
+    /// Where it is, without a slash at the end: for Gemini and Anthropic without the version, for OpenAI including `/v1`, for
+    /// Azure the resource, for Vertex down to the location; empty only for [`Kind::Demo`].
     #[serde(deserialize_with = "unit::base_url")]
     pub base_url: String,
     /// The key to call it with; none: it wants none.
     #[serde(deserialize_with = "secret::optional")]
     pub api_key: Option<Secret>,
+    /// The key file of a service account, as its text; for [`Kind::Vertex`] alone.
+    #[serde(deserialize_with = "secret::optional")]
+    pub service_account: Option<Secret>,
     /// Its name in the price list: that of the preset or of the kind unless the file says otherwise.
     pub price_provider: String,
     /// The models that `/v1/models` offers; others can still be called by name.
@@ -57,6 +60,10 @@ pub enum Kind {
     Openai,
     /// Anthropic's messages.
     Anthropic,
+    /// OpenAI's models at Azure.
+    Azure,
+    /// Gemini's models at Google Cloud.
+    Vertex,
     /// Built in: answers without a network.
     Demo,
 }
@@ -68,7 +75,18 @@ impl Kind {
             Self::Gemini => "gemini",
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
+            Self::Azure => "azure",
+            Self::Vertex => "vertex",
             Self::Demo => "demo",
+        }
+    }
+
+    /// The name in the price list if nothing else is said: clouds that sell another's models are priced like it.
+    pub(crate) fn price_provider(kind: &str) -> &str {
+        match kind {
+            "azure" => Self::Openai.as_str(),
+            "vertex" => Self::Gemini.as_str(),
+            own => own,
         }
     }
 }
@@ -83,6 +101,7 @@ impl Provider {
     pub(crate) fn check(&self, path: &str, report: &mut Report) {
         self.check_base_url(&format!("{path}.base_url"), report);
         self.check_key(&format!("{path}.api_key"), report);
+        self.check_service_account(&format!("{path}.service_account"), report);
         let timeouts = [
             ("connect_timeout_ms", self.connect_timeout),
             ("first_byte_timeout_ms", self.first_byte_timeout),
@@ -125,6 +144,18 @@ impl Provider {
         }
         if url.query().is_some() || url.fragment().is_some() {
             report.problem(path, "must end with the path, without ? or #");
+        }
+    }
+
+    fn check_service_account(&self, path: &str, report: &mut Report) {
+        let is_vertex = self.kind == Kind::Vertex;
+        match &self.service_account {
+            None if is_vertex => report.problem(
+                path,
+                "missing: set service_account_file to the key file of a service account",
+            ),
+            Some(_) if !is_vertex => report.problem(path, "has a meaning for the kind vertex only"),
+            _ => {}
         }
     }
 

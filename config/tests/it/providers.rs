@@ -102,6 +102,20 @@ fn a_key_of_a_provider_that_is_not_spoken_to_is_a_warning() {
 }
 
 #[test]
+fn a_cloud_that_sells_anothers_models_is_priced_like_it_and_wants_its_own_credential() {
+    let text = "[providers.a]\nkind = \"azure\"\nbase_url = \"https://a.example\"\napi_key = \"k\"\n[providers.v]\nkind = \"vertex\"\nbase_url = \"https://v.example\"\n";
+    let found = problems(text, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].0, "providers.v.service_account");
+
+    let key_file = file("{ \"type\": \"service_account\" }\n");
+    let text = format!("{text}service_account_file = {:?}\n", key_file.path());
+    let config = load_with(&text, &[]).unwrap();
+    assert_eq!(config.providers["a"].price_provider, "openai");
+    assert_eq!(config.providers["v"].price_provider, "gemini");
+}
+
+#[test]
 fn prices_of_ones_own_replace_the_shipped_ones_of_that_model() {
     let prices = file(
         "[[price]]\nprovider = \"demo\"\nmodel = \"mine\"\nusd = { input = \"1\", output = \"2\" }\n",

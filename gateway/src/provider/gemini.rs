@@ -11,7 +11,7 @@ use serde_json::Value;
 use types::call::{Dialect, Endpoint};
 use types::reply::{Answer, Assembly, Event};
 
-use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
+use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut, is_safe_path};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
 
@@ -72,7 +72,21 @@ impl Gemini {
         url.parse().map_err(Error::internal)
     }
 
-    fn body(&self, prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Bytes, Error> {
+    /// How the answer is asked for.
+    pub(super) fn method(prompt: &Prompt) -> &'static str {
+        if prompt.call.delivery.is_stream() {
+            "streamGenerateContent?alt=sse"
+        } else {
+            "generateContent"
+        }
+    }
+
+    /// The request's body.
+    pub(super) fn body(
+        &self,
+        prompt: &Prompt,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Bytes, Error> {
         if prompt.is_pass_through(self) {
             pass::capped(&prompt.call.body, output_tokens_max)
         } else {
@@ -91,12 +105,11 @@ impl Provider for Gemini {
         prompt: &Prompt,
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error> {
-        let method = if prompt.call.delivery.is_stream() {
-            "streamGenerateContent?alt=sse"
-        } else {
-            "generateContent"
-        };
-        self.post(prompt, method, self.body(prompt, output_tokens_max)?)
+        self.post(
+            prompt,
+            Self::method(prompt),
+            self.body(prompt, output_tokens_max)?,
+        )
     }
 
     fn count_request(&self, prompt: &Prompt) -> Result<Option<Request<Bytes>>, Error> {
@@ -220,15 +233,6 @@ fn retry_delay(detail: &Value) -> Option<Duration> {
     let delay = detail.get("retryDelay")?.as_str()?;
     let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// A model's name becomes part of a path: nothing in it may change where the path leads.
-fn is_safe_path(model: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'@');
-    !model.is_empty()
-        && model.bytes().all(allowed)
-        && !model.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]

@@ -54,7 +54,12 @@ impl Openai {
         })
     }
 
-    fn body(&self, prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Bytes, Error> {
+    /// The request's body.
+    pub(super) fn body(
+        &self,
+        prompt: &Prompt,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Bytes, Error> {
         if !prompt.is_pass_through(self) {
             let (model, limit_field) = (&prompt.deployment.model, self.token_limit_field);
             return request::encode(&prompt.call, model, output_tokens_max, limit_field);

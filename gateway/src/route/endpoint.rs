@@ -4,9 +4,12 @@ use config::section::{Provider as Section, ProviderKind as Kind};
 use metering::PriceBook;
 
 use crate::provider::anthropic::Anthropic;
+use crate::provider::azure::Azure;
 use crate::provider::client::Client;
 use crate::provider::gemini::Gemini;
 use crate::provider::openai::Openai;
+use crate::provider::service_account::ServiceAccount;
+use crate::provider::vertex::Vertex;
 use crate::provider::{Provider, demo};
 
 /// A configured provider.
@@ -35,6 +38,8 @@ pub(crate) enum Transport {
         protocol: Box<dyn Provider>,
         /// The connection.
         client: Box<Client>,
+        /// Whose tokens it wants, if it wants some.
+        account: Option<Box<ServiceAccount>>,
     },
     /// In this process.
     Demo,
@@ -44,6 +49,8 @@ impl Endpoint {
     /// The provider of a section of the configuration.
     pub(super) fn new(name: &str, section: &Section) -> anyhow::Result<Self> {
         let protocol = protocol(section)?;
+        let account = section.service_account.as_ref();
+        let account = account.map(ServiceAccount::new).transpose()?;
         Ok(Self {
             name: name.to_owned(),
             price_provider: section.price_provider.clone(),
@@ -54,6 +61,7 @@ impl Endpoint {
             transport: protocol.map_or(Transport::Demo, |protocol| Transport::Http {
                 protocol,
                 client: Box::new(Client::new(section)),
+                account: account.map(Box::new),
             }),
             answered: metrics::counter!(
                 "flowpilot_attempts_total", "provider" => name.to_owned(), "outcome" => "answered"
@@ -86,6 +94,8 @@ fn protocol(section: &Section) -> anyhow::Result<Option<Box<dyn Provider>>> {
             let is_openai = section.price_provider == Kind::Openai.as_str();
             Some(Box::new(Openai::new(&section.base_url, key, is_openai)?))
         }
+        Kind::Azure => Some(Box::new(Azure::new(&section.base_url, key)?)),
+        Kind::Vertex => Some(Box::new(Vertex::new(&section.base_url)?)),
         Kind::Demo => None,
     })
 }

@@ -21,6 +21,8 @@ mod pass_through;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod quota;
 #[cfg(test)]
 mod routing;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -34,7 +34,18 @@ const STREAMED: &str = concat!(
     "\n\ndata: [DONE]\n\n",
 );
 
-type Asked = Arc<Mutex<Vec<Value>>>;
+type Asked = Arc<Mutex<Vec<Heard>>>;
+
+/// A request.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    /// Where it went, with what follows the path.
+    pub(crate) target: String,
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+    /// Its body; one that is no JSON is a text.
+    pub(crate) body: Value,
+}
 
 /// What happens to a request instead of an ordinary answer.
 #[derive(Debug, Clone)]
@@ -102,7 +113,18 @@ impl Scripted {
 
     /// The bodies of all requests.
     pub(crate) fn asked(&self) -> Vec<Value> {
+        let heard = self.heard();
+        heard.into_iter().map(|request| request.body).collect()
+    }
+
+    /// All requests.
+    pub(crate) fn heard(&self) -> Vec<Heard> {
         self.asked.lock().clone()
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 
@@ -124,10 +146,17 @@ async fn answer(
     script: Arc<Script>,
     asked: Asked,
 ) -> io::Result<Response<Full<Bytes>>> {
-    let body = request.into_body().collect().await.unwrap().to_bytes();
-    let body: Value = serde_json::from_slice(&body).unwrap();
-    let is_stream = body["stream"] == Value::Bool(true);
-    asked.lock().push(body);
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body)
+        .unwrap_or_else(|_| String::from_utf8(body.to_vec()).unwrap().into());
+    let target = head.uri.to_string();
+    let is_stream = body["stream"] == Value::Bool(true) || target.contains("alt=sse");
+    asked.lock().push(Heard {
+        target,
+        headers: head.headers,
+        body,
+    });
     let next = script.scenes.lock().pop_front();
     let scene = next.unwrap_or_else(|| script.forever.lock().clone());
     let ok = |kind: &str, text: Bytes| {
