@@ -24,6 +24,8 @@
 
 mod files;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod log;
 mod meters;
 mod pending;

@@ -132,7 +132,9 @@ impl Folder {
 
     /// Makes the watermark durable, which has to happen before segments are removed on its word.
     pub(crate) fn sync_watermark(&self) -> Result<(), std::io::Error> {
-        fs::File::open(self.path.join("watermark"))?.sync_all()?;
+        let watermark = fs::File::open(self.path.join("watermark"))?;
+        failpoint::sync(watermark.path())?;
+        watermark.sync_all()?;
         self.sync()
     }
 
@@ -171,6 +173,7 @@ impl Folder {
         let path = self.path.join(format!("{name}.new"));
         let mut file = options().create(true).truncate(true).open(&path)?;
         file.write_all(bytes)?;
+        failpoint::sync(&path)?;
         file.sync_all()?;
         fs::rename(path, self.path.join(name))?;
         self.sync()
@@ -203,6 +206,7 @@ impl Folder {
             .truncate(true)
             .open(path.with_extension(extension))?;
         kept.write_all(tail)?;
+        failpoint::sync(kept.path())?;
         kept.sync_all()?;
 
         let segment = options().open(path)?;
@@ -235,6 +239,7 @@ impl Folder {
     /// The same, safe from a power failure: the content is on disk before the name leads to it.
     fn replace_durably(&self, name: &str, content: &str) -> Result<(), std::io::Error> {
         let new = self.write_new(name, content)?;
+        failpoint::sync(new.path())?;
         new.sync_all()?;
         fs::rename(new.path(), self.path.join(name))?;
         self.sync()

@@ -163,6 +163,7 @@ fn scan(folder: &Folder, watermark: Watermark) -> Result<Scan, OpenError> {
         // What an earlier life kept for it and did not use.
         room::give_back(&segment)?;
         // Only written, as far as is known: what is settled on its word must not outlive it.
+        failpoint::sync(segment.path())?;
         segment.sync_data()?;
         let bytes = fs_err::read(folder.segment_path(start))?;
         let mut offset = usize::try_from(watermark.settled.saturating_sub(start))

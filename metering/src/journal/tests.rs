@@ -1,13 +1,14 @@
 //! The journal against kills, torn tails, damage, a full budget and impatient callers.
 
 mod disk;
+mod golden;
 mod losses;
+mod properties;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use types::call::{Dialect, Endpoint};
 use types::id::Organization;
 use types::{Caller, Outcome, Permissions, Principal, SystemClock, TestClock, UsageSource};
@@ -340,82 +341,4 @@ fn two_processes_never_share_a_folder() {
     let _journal = open(&options(folder.path()));
     let second = Journal::open(&options(folder.path()), Arc::new(SystemClock));
     assert!(matches!(second, Err(OpenError::Locked(_))));
-}
-
-/// The bytes of version 1, as they were the day it was frozen. If this fails, old journals cannot be read: make a version 2.
-#[test]
-fn version_1_stays_readable() {
-    let golden = include_str!("golden-v1.txt");
-    let records = golden_records();
-    for (line, record) in golden.lines().zip(&records) {
-        assert_eq!(line, hex(record));
-    }
-    assert_eq!(golden.lines().count(), records.len());
-}
-
-fn golden_records() -> Vec<Record> {
-    let intent = Intent::new(intent(9), &form::Held::default(), Usd::ZERO);
-    let settle = Settle::new(
-        (fixed(9), 1),
-        settlement(),
-        Usd::new(rust_decimal::Decimal::new(1_234_567, 12)),
-    );
-    let replayed = Replayed {
-        subject: intent.subject.clone(),
-        completion_text: None,
-        saved_cost: Usd::new(rust_decimal::Decimal::new(5, 2)),
-        latency_ms: 3,
-    };
-    vec![
-        Record::Intent(intent),
-        Record::Settle(settle),
-        Record::Replayed(replayed),
-    ]
-}
-
-fn hex(record: &Record) -> String {
-    use std::fmt::Write as _;
-    let mut bytes = Vec::new();
-    record.encode(&mut bytes).unwrap();
-    assert_eq!(&Record::decode(&bytes).unwrap(), record);
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    /// Whatever byte the power fails at: every record whole before it is read, nothing else is, and the journal opens.
-    #[test]
-    fn a_file_cut_anywhere_yields_the_whole_records_before_the_cut(
-        texts in prop::collection::vec(".{0,40}", 1..6),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        let mut frames = Vec::new();
-        let mut ends = Vec::new();
-        for (number, text) in texts.iter().enumerate() {
-            let mut one = intent(number as u128);
-            one.prompt_text.clone_from(text);
-            let record = Record::Intent(Intent::new(one, &form::Held::default(), Usd::ZERO));
-            encode(&record, &mut frames).unwrap();
-            ends.push(frames.len());
-        }
-        let cut = cut.index(frames.len() + 1);
-        let folder = tempfile::tempdir().unwrap();
-        fs_err::write(folder.path().join(format!("{:020}.journal", 0)), &frames[..cut]).unwrap();
-
-        let records = read_all(&open(&options(folder.path())));
-
-        let whole = ends.iter().filter(|end| **end <= cut).count();
-        // Each whole intent, and the settlement that recovery appended for it.
-        prop_assert_eq!(records.len(), 2 * whole);
-        let prompts = records.iter().filter_map(|record| match record {
-            Record::Intent(intent) => Some(intent.subject.prompt_text.clone()),
-            _ => None,
-        });
-        let expected: Vec<_> = texts.iter().take(whole).map(|t| t.replace('\0', "")).collect();
-        prop_assert_eq!(prompts.collect::<Vec<_>>(), expected);
-    }
 }

@@ -82,6 +82,7 @@ impl Log {
     fn sync(&self, work: &Sync) -> Result<(), std::io::Error> {
         for full in &work.full {
             room::give_back(full)?;
+            failpoint::sync(full.path())?;
             full.sync_data()?;
         }
         failpoint::sync(work.current.path())?;

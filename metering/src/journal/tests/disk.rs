@@ -124,8 +124,7 @@ async fn after_a_failed_sync_nothing_is_called_durable_and_only_a_restart_goes_o
     let folder = tempfile::tempdir().unwrap();
     let journal = open(&options(folder.path()));
     let begun = intend(&journal, 1).await.unwrap();
-    let marker = folder.path().join("broken");
-    fs_err::write(&marker, "").unwrap();
+    let marker = break_down(folder.path());
     let durable = begun.settle(settlement()).unwrap();
     assert_eq!(durable.await, Err(Error::Failed));
     fs_err::remove_file(marker).unwrap();
@@ -140,6 +139,71 @@ async fn after_a_failed_sync_nothing_is_called_durable_and_only_a_restart_goes_o
     let restarted = open_when_unlocked(&options(folder.path()));
     let pending = intend(&restarted, 4).await.unwrap();
     pending.settle(settlement()).unwrap().await.unwrap();
+}
+
+/// Makes every sync fail, until the file is removed.
+fn break_down(folder: &Path) -> PathBuf {
+    let marker = folder.join("broken");
+    fs_err::write(&marker, "").unwrap();
+    marker
+}
+
+#[test]
+fn a_node_has_no_name_before_its_name_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = break_down(folder.path());
+    let opened = Journal::open(&options(folder.path()), Arc::new(SystemClock));
+    assert!(matches!(opened, Err(OpenError::Io(_))), "{opened:?}");
+    // A name that was given away and lost with the power would leave its leases to nobody.
+    assert!(!folder.path().join("node-id").exists());
+    fs_err::remove_file(marker).unwrap();
+    let node = open(&options(folder.path())).node();
+    assert_eq!(open_when_unlocked(&options(folder.path())).node(), node);
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_only_wrote_is_settled_by_nobody_before_it_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&options(folder.path()));
+    let pending = intend(&journal, 1).await.unwrap();
+    let after = killed(folder.path());
+    drop(pending);
+    let marker = break_down(after.path());
+    let before = segments(after.path());
+    let opened = Journal::open(&options(after.path()), Arc::new(SystemClock));
+    assert!(matches!(opened, Err(OpenError::Io(_))), "{opened:?}");
+    assert_eq!(segments(after.path()), before);
+
+    fs_err::remove_file(marker).unwrap();
+    let options = options(after.path());
+    let opening = tokio::task::spawn_blocking(move || open_when_unlocked(&options));
+    let records = read_all(&opening.await.unwrap());
+    assert!(
+        matches!(records.as_slice(), [Record::Intent(_), Record::Settle(settle)] if settle.outcome == "unknown"),
+        "{records:?}"
+    );
+}
+
+#[tokio::test]
+async fn segments_stay_as_long_as_the_watermark_that_releases_them_is_not_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes_max: 64,
+        ..options(folder.path())
+    };
+    let journal = open(&options);
+    for number in 0..4 {
+        let pending = intend(&journal, number).await.unwrap();
+        pending.settle(settlement()).unwrap().await.unwrap();
+    }
+    let all = Watermark {
+        settled: journal.written(),
+        read: journal.written(),
+    };
+    let before = segments(folder.path());
+    break_down(folder.path());
+    assert!(journal.set_watermark(all).is_err());
+    assert_eq!(segments(folder.path()), before);
 }
 
 #[tokio::test]
