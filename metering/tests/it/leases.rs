@@ -12,7 +12,12 @@ use types::id::Organization;
 
 use crate::node::{self, Node, Settings, caller, eventually, usage};
 
-async fn put_quota(admin: &PgPool, organization: Id<Organization>, resource: Resource, limit: i64) {
+pub(crate) async fn put_quota(
+    admin: &PgPool,
+    organization: Id<Organization>,
+    resource: Resource,
+    limit: i64,
+) {
     let put = "INSERT INTO usage_quotas (organization_id, resource_type, quota_limit, quota_period, reset_at)
                VALUES ($1, $2, $3, 'monthly', now() + interval '10 days')
                    ON CONFLICT (organization_id, resource_type) DO UPDATE SET quota_limit = EXCLUDED.quota_limit";

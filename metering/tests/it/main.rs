@@ -14,3 +14,5 @@ mod prices;
 mod reports;
 #[cfg(test)]
 mod rollups;
+#[cfg(test)]
+mod shipping;
