@@ -16,7 +16,7 @@ pub mod tenants;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -92,6 +92,8 @@ struct Seed {
     evidence: Evidence,
     audit: Audit,
     deeds: Deeds,
+    /// To start, to ask everything, to stop in order.
+    times: [Duration; 3],
     disk: &'static str,
 }
 
@@ -105,11 +107,17 @@ pub async fn run(options: Options) -> anyhow::Result<Verdict> {
     for seed in (options.first_seed..).take(usize::try_from(options.seeds)?) {
         let seed_began = Instant::now();
         let outcome = run_seed(&cluster, &prices, seed).await;
+        let times = outcome
+            .as_ref()
+            .map_or([Duration::ZERO; 3], |seed| seed.times);
         report.take(&cluster, seed, outcome)?;
-        let seconds = seed_began.elapsed().as_secs_f32();
         output::note(&format!(
-            "seed {seed}: {} in {seconds:.1} s",
-            report.line(seed)
+            "seed {seed}: {} in {:.1?} (start {:.1?}, load {:.1?}, drain {:.1?})",
+            report.line(seed),
+            seed_began.elapsed(),
+            times[0],
+            times[1],
+            times[2],
         ));
     }
     report.seconds = began.elapsed().as_secs();
@@ -162,6 +170,7 @@ async fn load_and_audit(
     plan: Plan,
     (nodes, disks): (&[Arc<Node>], &[Disk]),
 ) -> anyhow::Result<Seed> {
+    let began = Instant::now();
     try_join_all(nodes.iter().map(|node| node.start())).await?;
     let tenants = make_tenants(cluster, nodes, plan.seed).await?;
     let targets = nodes.iter().map(|node| node.target().clone()).collect();
@@ -175,8 +184,12 @@ async fn load_and_audit(
         deeds: Mutex::default(),
         breaks: Mutex::default(),
     };
+    let loading = Instant::now();
     load(&plan, nodes, &clients, &monkey).await?;
+    let draining = Instant::now();
     try_join_all(nodes.iter().map(|node| node.drain())).await?;
+    let load_time = draining.duration_since(loading);
+    let times = [loading.duration_since(began), load_time, draining.elapsed()];
 
     let mut deeds = *monkey.deeds.lock();
     let mut losses = *monkey.breaks.lock();
@@ -207,6 +220,7 @@ async fn load_and_audit(
         evidence,
         audit,
         deeds,
+        times,
         disk: if is_real { "tmpfs" } else { "fail point" },
     })
 }

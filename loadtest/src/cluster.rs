@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::loopback::Target;
 use crate::mock::Mock;
+use crate::output;
 use crate::scratch::Scratch;
 use node::Settings;
 use postgres::Postgres;
@@ -32,7 +33,7 @@ impl Cluster {
     pub async fn start(program: PathBuf) -> anyhow::Result<Self> {
         let scratch = Scratch::new()?;
         let mock = Mock::start(&scratch).await?;
-        let postgres = Postgres::start(&scratch.path().join("postgres"), &program).await?;
+        let postgres = Postgres::start(&program).await?;
         let mut cluster = Self {
             postgres,
             mock,
@@ -68,8 +69,13 @@ impl Cluster {
         self.postgres.stop().await?;
         self.mock.stop().await?;
         if keep {
+            output::note(&format!(
+                "the database is kept in {} until the next run",
+                self.postgres.folder().display()
+            ));
             self.scratch.keep();
+            return Ok(());
         }
-        Ok(())
+        self.postgres.remove()
     }
 }

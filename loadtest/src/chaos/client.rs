@@ -22,8 +22,10 @@ use crate::loopback::Target;
 
 /// A client whose gateway is away tries the other after this.
 const RETRY: Duration = Duration::from_millis(10);
-/// A client that was refused for something that passes, or whose gateway went away, asks its next question after this.
+/// A client that was refused for something that passes, or whose gateway went away, asks on after this.
 const REFUSED_PAUSE: Duration = Duration::from_millis(150);
+/// So often a question is asked again.
+const ATTEMPTS_MAX: u32 = 20;
 /// No provider of a run takes a second. Whoever waits so long waits for ever, which is a finding.
 const ANSWER_MAX: Duration = Duration::from_mins(1);
 /// Answers of which some are asked for again, for the cache.
@@ -105,16 +107,32 @@ impl Clients {
                 |tenant| self.tenants.is_unlimited(tenant),
                 &mut random,
             );
-            let ending = self.ask(&question, &mut random).await?;
-            let is_in_vain = matches!(ending, Ending::Refused(503) | Ending::Broken);
-            if question.fault.is_none() && is_in_vain {
-                // Otherwise all would be asked while gateways are away, or cannot look up a key.
-                sleep(REFUSED_PAUSE).await;
-            }
+            let ending = self.ask_until_heard(&question, &mut random).await?;
             if ending == Ending::Answered && random.random_bool(AGAIN_PERCENT) {
                 self.ask(&question, &mut random).await?;
             }
         }
+    }
+
+    /// Asks again, as SDKs do, what was refused for something that passes; otherwise a run would be over while a gateway is away.
+    async fn ask_until_heard(
+        &self,
+        question: &Question,
+        random: &mut StdRng,
+    ) -> anyhow::Result<Ending> {
+        let mut ending = self.ask(question, random).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let passes = question.fault.is_none() && ending == Ending::Refused(503);
+            if !passes && ending != Ending::Broken {
+                break;
+            }
+            sleep(REFUSED_PAUSE).await;
+            if !passes {
+                break;
+            }
+            ending = self.ask(question, random).await?;
+        }
+        Ok(ending)
     }
 
     async fn ask(&self, question: &Question, random: &mut StdRng) -> anyhow::Result<Ending> {

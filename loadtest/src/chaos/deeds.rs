@@ -107,11 +107,15 @@ impl Monkey<'_> {
         if let Some(breaks) = self.breaks.lock().get_mut(node) {
             *breaks += 1;
         }
-        let disk = self.disk(node)?;
+        let (node, disk) = (self.node(node)?, self.disk(node)?);
+        node.let_starts_fail(true);
         disk.break_down()?;
         sleep(pause).await;
         disk.mend()?;
-        self.node(node)?.kill().await
+        // Waits for a start under way, which may still fail for what was.
+        node.kill().await?;
+        node.let_starts_fail(false);
+        Ok(())
     }
 
     fn node(&self, node: usize) -> anyhow::Result<&Node> {

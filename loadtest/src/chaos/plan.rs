@@ -25,8 +25,9 @@ const LIVES: usize = 4;
 const ARMED_PERCENT: f64 = 0.7;
 
 /// Where a gateway can kill itself, and the latest passing at which it does: about as often as a seed passes there.
-const POINTS: [(&str, u64); 14] = [
+const POINTS: [(&str, u64); 15] = [
     ("exchange.intended", 50),
+    ("exchange.intended_again", 8),
     ("exchange.dispatched", 50),
     ("exchange.streaming", 250),
     ("exchange.settling", 40),

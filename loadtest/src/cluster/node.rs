@@ -22,6 +22,9 @@ const WATCH: Duration = Duration::from_millis(10);
 const STOP_MAX: Duration = Duration::from_mins(2);
 /// A start without its database ends with this, and is tried again (`EX_UNAVAILABLE` of sysexits).
 const UNAVAILABLE: i32 = 69;
+/// A start on a disk that cannot be synced ends with this.
+const FAILED: i32 = 1;
+const START_AGAIN: Duration = Duration::from_millis(50);
 /// How often that happens at most, each time after seconds of waiting.
 const STARTS_MAX: u32 = 30;
 /// How often a drain may be broken off by a fail point that was still armed.
@@ -68,6 +71,8 @@ pub struct Node {
     lives: Mutex<VecDeque<String>>,
     kills: AtomicU64,
     failures: AtomicU64,
+    /// Whether a start may fail, because its disk does.
+    may_fail: AtomicBool,
     is_finishing: AtomicBool,
 }
 
@@ -94,6 +99,7 @@ impl Node {
             lives: Mutex::default(),
             kills: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            may_fail: AtomicBool::new(false),
             is_finishing: AtomicBool::new(false),
         })
     }
@@ -150,6 +156,11 @@ impl Node {
             self.kills.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Says whether its starts may fail: those on a disk that cannot be synced do.
+    pub fn let_starts_fail(&self, may_fail: bool) {
+        self.may_fail.store(may_fail, Ordering::Relaxed);
     }
 
     /// Adds to its configuration, and says so by a signal.
@@ -214,6 +225,11 @@ impl Node {
                     return Ok(());
                 }
                 Launched::Ended(status) if status.code() == Some(UNAVAILABLE) => {}
+                Launched::Ended(status)
+                    if status.code() == Some(FAILED) && self.may_fail.load(Ordering::Relaxed) =>
+                {
+                    sleep(START_AGAIN).await;
+                }
                 Launched::Ended(status) => self.check(status)?,
             }
         }
@@ -242,6 +258,12 @@ fn sections(provider: &Target, settings: Settings) -> String {
     let journal = settings.journal.unwrap_or_default();
     format!(
         r#"
+# A machine that runs this is busy: only what a run makes unavailable may be so.
+[database.hot]
+acquire_timeout_ms = 1000
+statement_timeout_ms = 10000
+lock_timeout_ms = 10000
+
 [providers.gemini]
 base_url = {gemini}
 api_key = "mock"
@@ -255,6 +277,9 @@ models = ["gpt-4o-mini", "gpt-4o"]
 
 [models.aliases]
 default = "mock/gpt-4o-mini"
+
+[routing]
+backoff_ms = 20
 
 [cache]
 mode = "{mode}"

@@ -1,4 +1,7 @@
 //! The database of a run: durable as in production, stopped, killed and started again as the run wants it.
+//!
+//! It is durable against the death of its processes, which is all that a run does to it; so its files are in memory where there
+//! is room, because after each kill a server syncs every file it has, and on a busy disk that takes longer than a seed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,6 +24,9 @@ const UP_POLL: Duration = Duration::from_millis(20);
 /// How long a connection for reading the books is waited for.
 const ACQUIRE_MAX: Duration = Duration::from_mins(1);
 
+/// Whatever kept us from having one; it is only printed.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A PostgreSQL of our own.
 #[derive(Debug)]
 pub struct Postgres {
@@ -32,10 +38,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a new server in this folder, with an empty schema.
-    pub async fn start(folder: &Path, program: &Path) -> anyhow::Result<Self> {
-        let binaries = tokio::task::spawn_blocking(testing::binaries).await?;
-        let binaries = binaries.map_err(|error| anyhow::anyhow!("no PostgreSQL: {error}"))?;
+    /// Starts a new server in a folder of its own, with an empty schema.
+    pub async fn start(program: &Path) -> anyhow::Result<Self> {
+        let fetching = || Ok::<_, BoxError>((testing::scratch_folder()?, testing::binaries()?));
+        let fetched = tokio::task::spawn_blocking(fetching).await?;
+        let (folder, binaries) =
+            fetched.map_err(|error| anyhow::anyhow!("no PostgreSQL: {error}"))?;
         let launcher = Launcher::OwnBinary(program.to_owned());
         let options = ServerOptions {
             connections_max: CONNECTIONS_MAX,
@@ -71,6 +79,18 @@ impl Postgres {
             server.stop().await?;
         }
         Ok(())
+    }
+
+    /// Removes its folder. It was stopped.
+    pub fn remove(&self) -> anyhow::Result<()> {
+        let folder = &self.options.folder;
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))
+    }
+
+    /// Where its folder is.
+    pub fn folder(&self) -> &Path {
+        &self.options.folder
     }
 
     /// Starts it again after [`Postgres::stop`].

@@ -74,7 +74,7 @@ fn dossiers<'e>(evidence: &'e Evidence, audit: &mut Audit) -> BTreeMap<String, D
 }
 
 impl<'e> Dossier<'e> {
-    /// First what the provider said, which leaves no choice; then what is not known exactly.
+    /// First what the provider said, which leaves no choice; then estimates, which are of a call too; then what may be of none.
     fn settle(
         mut self,
         mark: &str,
@@ -82,7 +82,7 @@ impl<'e> Dossier<'e> {
         ledger: &mut Ledger,
         audit: &mut Audit,
     ) -> anyhow::Result<()> {
-        let (exact, vague): (Vec<_>, Vec<_>) = std::mem::take(&mut self.events)
+        let (exact, mut vague): (Vec<_>, Vec<_>) = std::mem::take(&mut self.events)
             .into_iter()
             .partition(|event| event.source == "provider");
         for event in exact {
@@ -97,6 +97,7 @@ impl<'e> Dossier<'e> {
                 )),
             }
         }
+        vague.sort_by_key(|event| event.source == "unknown");
         for event in vague {
             self.settle_vague(mark, event, audit);
         }

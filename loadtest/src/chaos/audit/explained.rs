@@ -63,11 +63,19 @@ fn answered(seen: &Seen, events: &BTreeMap<Uuid, Vec<&Event>>, audit: &mut Audit
         Some(Fault::UsageHidden) => "estimated",
         _ => "provider",
     };
-    let is_booked = matches!(
-        booked.map(Vec::as_slice),
-        Some([event]) if event.source == expected && event.outcome == "completed"
-    );
-    if !is_booked {
+    let booked = booked.map(Vec::as_slice).unwrap_or_default();
+    let completed: Vec<_> = booked
+        .iter()
+        .filter(|event| event.outcome == "completed")
+        .collect();
+    let is_booked = matches!(completed.as_slice(), [event] if event.source == expected);
+    // What was attempted before it failed, and is known to have.
+    let others_failed = booked.len() - completed.len()
+        == booked
+            .iter()
+            .filter(|event| event.outcome == "failed")
+            .count();
+    if !is_booked || !others_failed {
         let mark = &seen.question.mark;
         audit.finding(format!("{mark}: answered, and booked as {booked:?}"));
     }
@@ -113,7 +121,10 @@ fn broken_off(mark: &str, evidence: &Evidence) -> usize {
     let broken = seen.filter(|seen| {
         let is_open = match seen.ending {
             Ending::Broken | Ending::Left => true,
-            Ending::Refused(status) => status >= 500,
+            // What the provider refused is settled without waiting for the disk: nobody was given anything.
+            Ending::Refused(status) => {
+                status >= 500 || matches!(seen.question.fault, Some(Fault::Status(_)))
+            }
             Ending::Answered | Ending::Hit => false,
         };
         is_open && evidence.had_losses(seen.node)

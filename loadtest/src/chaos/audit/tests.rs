@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::chaos::client::Ending;
-use crate::chaos::question::Question;
+use crate::chaos::question::{Fault, Question};
 use crate::provider::plan::Tokens;
 
 const PRICES: &str = r#"
@@ -164,4 +164,23 @@ fn a_booking_for_another_organization_is_found() {
     let mut evidence = right();
     evidence.events[0].organization = Uuid::from_u128(2);
     check(&evidence, &["for another organization"]);
+}
+
+#[test]
+fn of_an_estimate_and_an_unknown_attempt_the_estimate_has_the_call() {
+    let mut evidence = right();
+    evidence.losses = [1; NODES];
+    let mut broken = seen(Ending::Broken);
+    broken.question.fault = Some(Fault::Cut);
+    evidence.seen = vec![broken];
+    let attempt = |source: &str, outcome: &str| Event {
+        source: source.to_owned(),
+        outcome: outcome.to_owned(),
+        ..event()
+    };
+    evidence.events = vec![
+        attempt("unknown", "unknown"),
+        attempt("estimated", "failed"),
+    ];
+    check(&evidence, &[]);
 }
