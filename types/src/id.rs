@@ -44,6 +44,8 @@ kinds! {
     Lease,
     /// A limit of one organization: table `usage_quotas`.
     Quota,
+    /// A limit of a part of an organization: table `metering.budgets`.
+    Budget,
     /// A stored answer: table `semantic_cache`.
     CacheEntry,
     /// A gateway process with its own journal, stable across restarts.
