@@ -23,7 +23,7 @@ pub use metering::{Durability, Metering, Unpriced};
 pub use models::{Alias, Models, Target};
 pub use privacy::{Privacy, PromptStorage};
 pub use provider::{Kind as ProviderKind, Provider};
-pub use quota::{NoQuota, Quota};
+pub use quota::{NearLimit, NoQuota, Quota};
 pub use route::{Choice, Deployment, Hedge, Route, Sticky};
 pub use routing::Routing;
 pub use server::Server;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use metering::Exceeded;
 use types::call::Dialect;
 
 /// Why a request was not answered.
@@ -76,18 +77,12 @@ pub(crate) enum Error {
         /// The limit.
         limit: u32,
     },
-    /// The billing period's quota is used up.
-    #[error("the quota of {limit} {resource} is used up ({used} used){}", reset_text(*reset_at))]
-    QuotaExceeded {
-        /// `ai_tokens` or `api_calls`.
-        resource: String,
-        /// The limit.
-        limit: u64,
-        /// What is used and reserved of it.
-        used: u64,
-        /// When the period ends.
-        reset_at: Option<DateTime<Utc>>,
-    },
+    /// A quota or budget of the period has too little left.
+    #[error(
+        "the limit of {} {} for the {} is used up ({} used or reserved){}",
+        .0.limit, .0.resource, .0.scope, .0.used, reset_text(.0.reset_at)
+    )]
+    QuotaExceeded(Box<Exceeded>),
     /// The gateway is at a limit of its own, or lacks what it needs to book the request.
     #[error("the gateway cannot take the request now: {reason}")]
     Unavailable {
@@ -187,7 +182,7 @@ impl Error {
             Self::UnknownRoute { .. } | Self::UnknownModel(_) => Kind::NotFound,
             Self::NotSupported(_) => Kind::NotSupported,
             Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => Kind::RateLimited,
-            Self::QuotaExceeded { .. } => Kind::QuotaExceeded,
+            Self::QuotaExceeded(_) => Kind::QuotaExceeded,
             Self::Unavailable { .. } => Kind::Unavailable,
             Self::Upstream(error) => error.kind(),
             Self::Internal(_) => Kind::Internal,
@@ -232,7 +227,7 @@ impl Error {
             Self::UnpricedModel(_) => "model_unpriced",
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::TooManyAtOnce { .. } => "concurrency_limit_exceeded",
-            Self::QuotaExceeded { .. } => "insufficient_quota",
+            Self::QuotaExceeded(_) => "insufficient_quota",
             Self::Unavailable { .. } => "gateway_unavailable",
             Self::Upstream(error) => error.code(),
             Self::Internal(_) => "internal_error",
@@ -271,8 +266,16 @@ impl Error {
     pub(crate) const fn forbids_retry(&self) -> bool {
         matches!(
             self,
-            Self::QuotaExceeded { .. } | Self::Upstream(UpstreamError::TimedOut(_))
+            Self::QuotaExceeded(_) | Self::Upstream(UpstreamError::TimedOut(_))
         )
+    }
+
+    /// The limit that is reached, where that is why.
+    pub(crate) fn exceeded(&self) -> Option<&Exceeded> {
+        match self {
+            Self::QuotaExceeded(exceeded) => Some(exceeded),
+            _ => None,
+        }
     }
 
     /// The field the error is about.

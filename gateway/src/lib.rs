@@ -30,6 +30,7 @@ mod provider;
 mod ready;
 mod reload;
 mod reply;
+mod reserve;
 mod route;
 mod signal;
 mod state;

@@ -191,7 +191,7 @@ impl Pipeline {
             call,
             deployment,
         });
-        let call = self.metering.quota().take_call(&caller).await?;
+        let call = self.metering.quota().take_call(prompt.spender()).await?;
         Ok(Admitted {
             prompt,
             choice,
@@ -346,17 +346,7 @@ pub(crate) fn unbookable(error: metering::journal::Error) -> Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Exceeded {
-                resource,
-                limit,
-                used,
-                reset_at,
-            } => Self::QuotaExceeded {
-                resource: resource.to_string(),
-                limit,
-                used,
-                reset_at,
-            },
+            Refusal::Exceeded(exceeded) => Self::QuotaExceeded(exceeded),
             Refusal::Unavailable { .. } => Self::Unavailable {
                 reason: "the quota cannot be checked",
             },

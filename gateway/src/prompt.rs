@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use metering::{Attribution, Estimate};
+use metering::{Attribution, Estimate, Spender};
 use types::call::{Call, Part};
 use types::id::Request;
 use types::{Caller, Id};
@@ -35,6 +35,23 @@ pub(crate) struct Prompt {
 const MESSAGE_TOKENS_MAX: u64 = 16;
 /// Tokens of one image at most. Large images are tiled; the dearest published case stays below this.
 const IMAGE_TOKENS_MAX: u64 = 16_384;
+/// Tokens at most of what the provider fetches itself, and whose size is not known here: no model takes more.
+const REMOTE_TOKENS_MAX: u64 = 2_097_152;
+/// Fields that name such a thing, as they are written in JSON.
+const REMOTE_FIELDS: [&[u8]; 7] = [
+    b"\"file_id\"",
+    b"\"file_uri\"",
+    b"\"fileUri\"",
+    b"\"file_url\"",
+    b"\"cached_content\"",
+    b"\"cachedContent\"",
+    b"\"previous_response_id\"",
+];
+
+/// Searches of one answer that may search the web, at most: providers publish no limit, and say what was searched only at the end.
+const WEB_SEARCHES_MAX: u64 = 10;
+/// What tools are called that search the web.
+const SEARCH_TOOLS: [&[u8]; 3] = [b"web_search", b"google_search", b"googleSearch"];
 
 impl Prompt {
     /// The same prompt for a deployment: itself if it is that one's already. Copied only where somebody else holds it.
@@ -53,16 +70,37 @@ impl Prompt {
         self.at + self.received.elapsed()
     }
 
+    /// Who spends, and what for.
+    pub(crate) const fn spender(&self) -> Spender<'_> {
+        Spender {
+            caller: &self.caller,
+            attribution: &self.attribution,
+        }
+    }
+
+    /// Answers that are asked for.
+    pub(crate) fn answers(&self) -> u64 {
+        self.call.parameters.n.unwrap_or(1)
+    }
+
+    /// Searches that are reserved for: none where the body names no such tool.
+    pub(crate) fn web_searches_max(&self) -> u64 {
+        if self.names(&SEARCH_TOOLS) {
+            WEB_SEARCHES_MAX
+        } else {
+            0
+        }
+    }
+
     /// Estimates from above: a token is never less than a byte of the body, media apart, whose bytes say little.
     pub(crate) fn estimate(&self, output_tokens_default: u32) -> Estimate {
         let parameters = &self.call.parameters;
-        let answers = parameters.n.unwrap_or(1);
         let per_answer = parameters
             .output_tokens_max
             .unwrap_or(output_tokens_default.into());
         Estimate {
             input_tokens_max: self.input_tokens_max(),
-            output_tokens_max: per_answer.saturating_mul(answers),
+            output_tokens_max: per_answer.saturating_mul(self.answers()),
         }
     }
 
@@ -85,11 +123,24 @@ impl Prompt {
                     media_bytes += count(url.len());
                     media_tokens += IMAGE_TOKENS_MAX;
                 }
+                Part::Document { url, .. } if !url.starts_with("data:") => {
+                    media_tokens += REMOTE_TOKENS_MAX;
+                }
                 Part::Text(_) | Part::Audio { .. } | Part::Document { .. } | Part::Other(_) => {}
             }
         }
+        if self.names(&REMOTE_FIELDS) {
+            media_tokens += REMOTE_TOKENS_MAX;
+        }
         let messages = count(self.call.messages.len()) * MESSAGE_TOKENS_MAX;
         count(self.call.body.len()).saturating_sub(media_bytes) + media_tokens + messages
+    }
+
+    /// Whether one of these stands in the body; in a text, a quotation mark has a backslash before it.
+    fn names(&self, names: &[&[u8]]) -> bool {
+        let body = &self.call.body;
+        let mut found = names.iter().map(|name| memchr::memmem::find(body, name));
+        found.any(|at| at.is_some())
     }
 
     /// Whether the provider speaks the client's dialect, so that bytes can pass through.

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::meter;
 use crate::pipeline::Settings;
 use crate::prompt::Prompt;
+use crate::reserve::reserve;
 use crate::route::{Choice, Running};
 use crate::upstream::{self, Prepared};
 
@@ -44,19 +45,16 @@ pub(crate) async fn ready(
         None => prompt,
     };
     let price = price(settings, &prompt)?;
-    let default = settings.config.models.default_output_tokens_max;
-    let estimate = prompt.estimate(default);
-    let quota = metering.quota();
-    let tokens = quota.reserve(&prompt.caller, estimate).await?;
-    let cap = tokens.lease_id().and(prompt.missing_cap(default));
-    let request = upstream::prepare(&prompt, cap)?;
-    let intent = meter::intent(&prompt, price, estimate, cache, &settings.config.privacy);
+    let config = &settings.config;
+    let reserved = reserve(metering.quota(), &prompt, price.as_deref(), config).await?;
+    let request = upstream::prepare(&prompt, reserved.cap)?;
+    let intent = meter::intent(&prompt, price, reserved.estimate, cache, &config.privacy);
     Ok(Ready {
         intent: Intent {
             attempt: choice.attempts(),
             ..intent
         },
-        tokens,
+        tokens: reserved.reservation,
         running,
         request,
         prompt,

@@ -1,5 +1,6 @@
-//! The endpoints of quotas, prices and usage: one file each.
+//! The endpoints of quotas, budgets, prices and usage: one file each.
 
+pub mod budgets;
 pub mod prices;
 pub mod quotas;
 mod reports;
@@ -29,6 +30,20 @@ pub fn operations(finance: Finance) -> Operations<Finance> {
         .add(Permission::QuotasRead, routes!(quotas::list::list_quotas))
         .add(Permission::QuotasRead, routes!(quotas::find::find_quota))
         .add(Permission::QuotasWrite, routes!(quotas::put::put_quota))
+        .add(
+            Permission::BudgetsRead,
+            routes!(budgets::list::list_budgets),
+        )
+        .add(Permission::BudgetsRead, routes!(budgets::find::find_budget))
+        .add(
+            Permission::BudgetsWrite,
+            routes!(budgets::create::create_budget),
+        )
+        .add(Permission::BudgetsWrite, routes!(budgets::put::put_budget))
+        .add(
+            Permission::BudgetsWrite,
+            routes!(budgets::delete::delete_budget),
+        )
         .add(Permission::PricesRead, routes!(prices::list::list_prices))
         .add(Permission::PricesWrite, routes!(prices::put::put_price))
         .add(Permission::UsageRead, routes!(usage::report::report_usage))

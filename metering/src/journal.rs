@@ -166,8 +166,7 @@ impl Journal {
 
     /// Journals a hit, without waiting for anything. The call is spent. A full journal does not refuse it.
     pub fn replayed(&self, replay: form::Replay, call: Option<CallPermit>) -> Result<(), Error> {
-        let lease = call.as_ref().and_then(CallPermit::lease_id);
-        let record = Record::Replayed(Replayed::new(replay, lease.map(Into::into)));
+        let record = Record::Replayed(Replayed::new(replay, call.as_ref()));
         self.append(&record, Admission::Free, Await::Nothing)?;
         if let Some(call) = call {
             call.post();

@@ -15,10 +15,10 @@ use crate::store::leases as store;
 pub struct OpenLease {
     /// The lease.
     pub id: Id<Lease>,
-    /// Whose quota.
+    /// Whose.
     pub organization: Id<Organization>,
-    /// Of what.
-    pub resource_type: String,
+    /// Of what: a quota's resource, or a budget's id.
+    pub limit: String,
     /// The gateway that holds it.
     pub node: Id<Node>,
     /// What is still reserved by it.

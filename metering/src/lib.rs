@@ -16,6 +16,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod api;
+pub mod budgets;
 pub mod failpoint;
 pub mod journal;
 pub mod leases;
@@ -38,5 +39,7 @@ pub use journal::Journal;
 pub use metering::{Metering, StartError};
 pub use options::Options;
 pub use price::{Price, PriceBook};
-pub use quota::{CallPermit, Estimate, Quota, Refusal, Reservation, Resource};
+pub use quota::{
+    CallPermit, Estimate, Exceeded, Quota, Refusal, Reservation, Resource, Scope, Spender,
+};
 pub use record::{Attribution, CacheStatus, ChargeTo, Failure, Held, Intent, Replay, Settlement};

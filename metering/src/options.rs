@@ -2,6 +2,8 @@
 
 use config::PriceList;
 use config::section;
+use rust_decimal::Decimal;
+use types::Usd;
 
 use crate::{journal, quota, shipper};
 
@@ -42,6 +44,7 @@ impl Options {
         quota::Options {
             lease_tokens_max: self.quota.lease_tokens_max.into(),
             lease_calls_max: self.quota.lease_calls_max.into(),
+            lease_usd_max: Usd::new(Decimal::new(self.quota.lease_usd_cents_max.into(), 2)),
             lease_idle_return: self.quota.lease_idle_return,
             no_quota: self.quota.no_quota,
         }

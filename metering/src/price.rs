@@ -8,6 +8,7 @@
 //! decides: the organization's own, the operator's ([`crate::prices`]), the list of the configuration.
 
 mod book;
+mod bound;
 mod class;
 mod cost;
 pub(crate) mod follow;

@@ -1,10 +1,13 @@
-//! Quotas without a database round trip per request: each node spends from leases it holds.
+//! Quotas and budgets without a database round trip per request: each node spends from leases it holds.
 //!
-//! `usage_quotas` says what an organization may use in a period. A node takes a lease of it, in one call that locks the row, and
+//! `usage_quotas` says what an organization may use in a period, `metering.budgets` what a part of it may. A node takes a
+//! lease of each that applies, in one call that locks the row, and
 //! from then on [`Quota::take_call`] and [`Quota::reserve`] are a few atomic operations. What is left of a lease is topped up
 //! before it runs out, given back when it lies idle, and ended when the node has shipped everything it spent. At all times
 //! used + reserved ≤ limit holds in the database for whatever was granted, so no number of nodes overspends; what a crash
 //! leaves reserved stays so until that node's journal has been booked (never until a timeout).
+//!
+//! A request takes of all limits that apply or of none: what it has is given back when the next one refuses.
 //!
 //! An organization without a quota, or with an unlimited one, is remembered as such and costs no database work at all.
 //! While the database is away, leases are spent to the end, organizations known to be unlimited are served, and all others
@@ -14,8 +17,11 @@
 //! Dropping [`Quota::take_call`] or [`Quota::reserve`] loses nothing: a refill runs on a task of its own, and what it had
 //! taken for a caller that went away is given back.
 
+mod budgets;
 mod changes;
+mod held;
 mod lease;
+pub(crate) mod limit;
 mod refill;
 mod refusal;
 mod slot;
@@ -30,13 +36,16 @@ use database::Database;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use types::id::{Node, Organization};
-use types::{Caller, Clock, Id};
+use types::{Clock, Id, Usd};
 use uuid::Uuid;
 
-pub use lease::{CallPermit, Reservation};
-pub use refusal::{Refusal, Resource};
+pub use held::{CallPermit, Claim, Reservation};
+pub use limit::{Resource, Scope, Spender};
+pub use refusal::{Exceeded, Refusal};
 
+use held::{Share, Slices};
 use lease::Slice;
+pub(crate) use limit::Limit;
 use slot::{Slot, Step};
 
 /// How large leases are.
@@ -46,6 +55,8 @@ pub struct Options {
     pub lease_tokens_max: u64,
     /// The largest lease of calls.
     pub lease_calls_max: u64,
+    /// The largest lease of money.
+    pub lease_usd_max: Usd,
     /// After how long without use a lease is given back.
     pub lease_idle_return: Duration,
     /// What an organization without a quota may do.
@@ -69,7 +80,8 @@ pub struct Quota {
 
 #[derive(Debug)]
 struct Shared {
-    slots: DashMap<(Id<Organization>, Resource), Arc<Slot>>,
+    slots: DashMap<(Id<Organization>, Limit), Arc<Slot>>,
+    budgets: DashMap<Id<Organization>, Arc<budgets::Known>>,
     options: Options,
     database: Database,
     clock: Arc<dyn Clock>,
@@ -113,6 +125,7 @@ impl Quota {
         let quota = Self {
             shared: Arc::new(Shared {
                 slots: DashMap::new(),
+                budgets: DashMap::new(),
                 options,
                 database,
                 clock,
@@ -128,38 +141,73 @@ impl Quota {
     }
 
     /// Takes one API call, or says why there is none.
-    pub async fn take_call(&self, caller: &Caller) -> Result<CallPermit, Refusal> {
-        let slice = self
-            .take(caller.organization, Resource::ApiCalls, 1)
-            .await?;
-        Ok(CallPermit::new(slice))
+    pub async fn take_call(&self, spender: Spender<'_>) -> Result<CallPermit, Refusal> {
+        let amount = |resource| match resource {
+            Resource::ApiCalls => Some(1),
+            Resource::AiTokens | Resource::Usd => None,
+        };
+        let slices = self.take_all(spender, Resource::ApiCalls, amount).await?;
+        Ok(CallPermit::new(slices))
     }
 
-    /// Reserves the most an attempt can use, or says why it cannot be had.
+    /// Reserves the most an attempt can use and cost, or says why it cannot be had. What it costs is asked only where a
+    /// budget in dollars applies.
     pub async fn reserve(
         &self,
-        caller: &Caller,
+        spender: Spender<'_>,
         estimate: Estimate,
+        cost_max: impl Fn() -> Usd,
     ) -> Result<Reservation, Refusal> {
-        let tokens = estimate.total_tokens();
-        let slice = self
-            .take(caller.organization, Resource::AiTokens, tokens)
-            .await?;
-        Ok(Reservation::new(slice))
+        let amount = |resource| match resource {
+            Resource::AiTokens => Some(estimate.total_tokens()),
+            Resource::Usd => Some(limit::units_of(cost_max())),
+            Resource::ApiCalls => None,
+        };
+        let slices = self.take_all(spender, Resource::AiTokens, amount).await?;
+        Ok(Reservation::new(slices))
     }
 
-    async fn take(
+    /// Takes of the quota, then of each budget that counts such a thing and covers the spender. What is taken already is
+    /// given back by being dropped when a later one refuses.
+    async fn take_all(
         &self,
-        organization: Id<Organization>,
-        resource: Resource,
-        amount: u64,
-    ) -> Result<Slice, Refusal> {
-        let slot = self.shared.slot(organization, resource);
+        spender: Spender<'_>,
+        quota: Resource,
+        amount: impl Fn(Resource) -> Option<u64>,
+    ) -> Result<Slices, Refusal> {
+        let organization = spender.caller.organization;
+        let slot = self.shared.quota_slot(organization, quota);
+        let mut slices = Slices {
+            quota: self.take(&slot, amount(quota).unwrap_or_default()).await?,
+            budgets: Vec::new(),
+        };
+        let budgets = budgets::of(&self.shared, organization, quota).await?;
+        for budget in budgets.iter() {
+            if !budget.scope.covers(&spender) {
+                continue;
+            }
+            let Some(amount) = amount(budget.resource) else {
+                continue;
+            };
+            let slice = match &budget.slot {
+                Some(slot) => self.take(slot, amount).await?,
+                None => Slice::unlimited(amount),
+            };
+            slices.budgets.push(Share {
+                budget: budget.id,
+                resource: budget.resource,
+                slice,
+            });
+        }
+        Ok(slices)
+    }
+
+    async fn take(&self, slot: &Arc<Slot>, amount: u64) -> Result<Slice, Refusal> {
         for _ in 0..ATTEMPTS_MAX {
             match slot.take(amount, self.shared.clock.now()) {
                 Step::Taken(slice) => {
                     if slot.wants_ahead(&slice) {
-                        refill::ahead(&self.shared, &slot);
+                        refill::ahead(&self.shared, slot);
                     }
                     return Ok(slice);
                 }
@@ -167,12 +215,14 @@ impl Quota {
                 Step::Refill => {}
             }
             // On the heap, so that a request with a lease does not carry a transaction's size.
-            let refilled = Box::pin(refill::for_caller(&self.shared, &slot, amount)).await?;
+            let refilled = Box::pin(refill::for_caller(&self.shared, slot, amount)).await?;
             if let Some(slice) = refilled {
                 return Ok(slice);
             }
         }
-        Err(counted(Refusal::Unavailable { resource }))
+        Err(counted(Refusal::Unavailable {
+            resource: slot.resource,
+        }))
     }
 
     /// Which process of the node this is.
@@ -193,27 +243,47 @@ impl Quota {
 }
 
 impl Shared {
-    fn slot(&self, organization: Id<Organization>, resource: Resource) -> Arc<Slot> {
-        let key = (organization, resource);
-        if let Some(slot) = self.slots.get(&key) {
+    fn quota_slot(&self, organization: Id<Organization>, resource: Resource) -> Arc<Slot> {
+        let limit = Limit::Quota(resource);
+        if let Some(slot) = self.slots.get(&(organization, limit)) {
             return Arc::clone(&slot);
         }
-        let slot = self.slots.entry(key);
-        Arc::clone(&slot.or_insert_with(|| Arc::new(Slot::new(organization, resource))))
+        self.slot(organization, limit, resource, Arc::new(Scope::Organization))
+    }
+
+    fn slot(
+        &self,
+        organization: Id<Organization>,
+        limit: Limit,
+        resource: Resource,
+        scope: Arc<Scope>,
+    ) -> Arc<Slot> {
+        let slot = self.slots.entry((organization, limit));
+        let new = || Arc::new(Slot::new(organization, limit, resource, scope));
+        Arc::clone(&slot.or_insert_with(new))
+    }
+
+    fn budgets_of(&self, organization: Id<Organization>) -> Arc<budgets::Known> {
+        if let Some(known) = self.budgets.get(&organization) {
+            return Arc::clone(&known);
+        }
+        let known = self.budgets.entry(organization);
+        Arc::clone(&known.or_insert_with(|| Arc::new(budgets::Known::new())))
     }
 
     /// The largest lease of a resource.
-    const fn lease_max(&self, resource: Resource) -> u64 {
+    fn lease_max(&self, resource: Resource) -> u64 {
         match resource {
             Resource::ApiCalls => self.options.lease_calls_max,
             Resource::AiTokens => self.options.lease_tokens_max,
+            Resource::Usd => limit::units_of(self.options.lease_usd_max),
         }
     }
 }
 
 fn counted(refusal: Refusal) -> Refusal {
     let reason = match &refusal {
-        Refusal::Exceeded { .. } => "exceeded",
+        Refusal::Exceeded(_) => "exceeded",
         Refusal::Unavailable { .. } => "unavailable",
     };
     metrics::counter!(

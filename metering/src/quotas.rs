@@ -182,7 +182,7 @@ impl Period {
     }
 
     /// The end of the calendar's month or year, by UTC.
-    fn calendar_end(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(crate) fn calendar_end(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let today = now.date_naive();
         let end = match self {
             Self::Monthly => today.with_day(1)?.checked_add_months(Months::new(1))?,

@@ -14,7 +14,7 @@ use types::id::{Execution, Request, Step, Workflow};
 use types::{Caller, Id, Outcome, Usage, UsageSource, Usd};
 
 use crate::price::{Price, Service};
-use crate::quota::{CallPermit, Estimate, Reservation};
+use crate::quota::{CallPermit, Claim, Estimate, Reservation};
 
 /// One attempt at a provider, before it is made.
 #[derive(Debug, Clone)]
@@ -73,8 +73,17 @@ pub struct Attribution {
 pub struct Held {
     /// The API call; held by the first attempt of a request only.
     pub call: Option<CallPermit>,
-    /// The tokens.
+    /// The tokens, and the money.
     pub tokens: Option<Reservation>,
+}
+
+impl Held {
+    /// The budgets that the attempt counts against.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = Claim> {
+        let calls = self.call.iter().flat_map(CallPermit::claims);
+        let tokens = self.tokens.iter().flat_map(Reservation::claims);
+        calls.chain(tokens)
+    }
 }
 
 /// How an attempt ended.

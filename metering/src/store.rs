@@ -7,6 +7,7 @@ macro_rules! column {
     };
 }
 
+pub(crate) mod budgets;
 pub(crate) mod events;
 pub(crate) mod leases;
 pub(crate) mod ledger;

@@ -47,6 +47,8 @@ permissions! {
     DepartmentsWrite "departments:write" "Create departments." false,
     QuotasRead "quotas:read" "See quotas and what is used of them." false,
     QuotasWrite "quotas:write" "Set quotas." true,
+    BudgetsRead "budgets:read" "See budgets and what is used of them." false,
+    BudgetsWrite "budgets:write" "Make, change and delete budgets of departments, keys, users, workflows and tags." false,
     PricesRead "prices:read" "See prices, mark-ups, and what was used without a price." true,
     PricesWrite "prices:write" "Put prices and mark-ups, and reprice what was booked." true,
     InvoicesRead "invoices:read" "See the organization's invoices." false,

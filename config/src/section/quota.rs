@@ -15,6 +15,8 @@ pub struct Quota {
     pub lease_tokens_max: u32,
     /// The largest slice of a call quota, in calls.
     pub lease_calls_max: u32,
+    /// The largest slice of a budget in dollars, in cents.
+    pub lease_usd_cents_max: u32,
     /// After how long without use a slice is given back.
     #[serde(
         rename = "lease_idle_return_ms",
@@ -23,6 +25,18 @@ pub struct Quota {
     pub lease_idle_return: Duration,
     /// What an organization without a quota may do.
     pub no_quota: NoQuota,
+    /// What happens to a request of which a limit has less left than it may use.
+    pub near_limit: NearLimit,
+}
+
+/// What happens to a request of which a limit has less left than it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NearLimit {
+    /// It is refused.
+    Refuse,
+    /// Its answer is capped at what is left.
+    LowerCap,
 }
 
 /// What an organization without a quota may do.
@@ -39,6 +53,7 @@ impl Quota {
     pub(crate) fn check(&self, report: &mut Report) {
         report.positive("quota.lease_tokens_max", self.lease_tokens_max);
         report.positive("quota.lease_calls_max", self.lease_calls_max);
+        report.positive("quota.lease_usd_cents_max", self.lease_usd_cents_max);
         report.duration("quota.lease_idle_return_ms", self.lease_idle_return);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn run(common: &Common, command: &LeasesCommand) -> anyhow::Result<Ex
                     table.row([
                         lease.node.to_string(),
                         lease.organization.to_string(),
-                        lease.resource_type,
+                        lease.limit,
                         lease.outstanding.to_string(),
                         lease.updated_at.format("%Y-%m-%d %H:%M:%S").to_string(),
                     ]);

@@ -1,7 +1,8 @@
 //! Turns replies and errors into HTTP answers with the headers that clients and operators look for.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use metering::Exceeded;
 use types::Id;
 use types::call::{Delivery, Dialect};
 use types::id::Request;
@@ -21,6 +22,11 @@ const MODEL: HeaderName = HeaderName::from_static("x-flowpilot-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-flowpilot-attempts");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const LIMIT: HeaderName = HeaderName::from_static("x-flowpilot-limit");
+const LIMIT_USED: HeaderName = HeaderName::from_static("x-flowpilot-limit-used");
+const LIMIT_RESET: HeaderName = HeaderName::from_static("x-flowpilot-limit-reset");
+const LIMIT_SCOPE: HeaderName = HeaderName::from_static("x-flowpilot-limit-scope");
+const LIMIT_RESOURCE: HeaderName = HeaderName::from_static("x-flowpilot-limit-resource");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -80,7 +86,28 @@ pub(crate) fn from_error(error: &Error, dialect: Dialect, request: Id<Request>) 
     if error.forbids_retry() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
+    if let Some(exceeded) = error.exceeded() {
+        tell_limit(headers, exceeded);
+    }
     with_request_id(response, dialect, request)
+}
+
+/// Which limit is reached, for programs: `reset` in seconds since 1970, as everybody counts them.
+fn tell_limit(headers: &mut HeaderMap, exceeded: &Exceeded) {
+    let reset = exceeded.reset_at.map(|at| at.timestamp().to_string());
+    let told = [
+        (LIMIT_SCOPE, Some(exceeded.scope.to_string())),
+        (LIMIT_RESOURCE, Some(exceeded.resource.to_string())),
+        (LIMIT, Some(exceeded.limit.to_string())),
+        (LIMIT_USED, Some(exceeded.used.to_string())),
+        (LIMIT_RESET, reset),
+    ];
+    for (name, text) in told {
+        // A scope that does not fit into a header stands in the message all the same.
+        if let Some(Ok(value)) = text.map(|text| HeaderValue::from_str(&text)) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 fn stream(delivery: Delivery, body: Body) -> Response<Body> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use api::docs::errors::{AI, rows};
 
+use metering::{Resource, Scope};
+
 use super::*;
 
 fn all() -> Vec<Error> {
@@ -29,12 +31,13 @@ fn all() -> Vec<Error> {
             retry_after: Duration::from_secs(1),
         },
         Error::TooManyAtOnce { limit: 1 },
-        Error::QuotaExceeded {
-            resource: "ai_tokens".to_owned(),
-            limit: 1,
-            used: 1,
+        Error::QuotaExceeded(Box::new(Exceeded {
+            scope: Scope::Organization,
+            resource: Resource::AiTokens,
+            limit: 1.into(),
+            used: 1.into(),
             reset_at: None,
-        },
+        })),
         Error::Unavailable { reason: "a reason" },
         Error::internal(cause()),
         rejected(StatusCode::UNAUTHORIZED),

@@ -79,7 +79,10 @@ impl Openai {
             fields.set("stream_options", options);
         }
         if let Some(limit) = output_tokens_max {
-            fields.set(self.token_limit_field, raw(&limit)?);
+            // A lowered cap replaces the caller's, whichever name that has.
+            let names = ["max_tokens", "max_completion_tokens"];
+            let theirs = names.into_iter().find(|name| fields.get(name).is_some());
+            fields.set(theirs.unwrap_or(self.token_limit_field), raw(&limit)?);
         }
         let body = serde_json::to_vec(&fields).map_err(Error::internal)?;
         Ok(body.into())

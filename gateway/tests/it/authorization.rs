@@ -107,6 +107,34 @@ const ROWS: &[Row] = &[
         reach: Reach::OperatorOnly,
     },
     Row {
+        id: "list_budgets",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "find_budget",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "create_budget",
+        body: || {
+            let scope = json!({ "type": "tag", "tag": "team=search" });
+            json!({ "name": "x", "scope": scope, "resource_type": "usd", "limit": "1", "period": "monthly" })
+        },
+        reach: Reach::Body,
+    },
+    Row {
+        id: "put_budget",
+        body: || json!({ "name": "x", "limit": "1", "period": "monthly" }),
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "delete_budget",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
         id: "report_usage",
         body: || Value::Null,
         reach: Reach::Query,

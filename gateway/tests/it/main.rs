@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod crash;

@@ -155,7 +155,7 @@ impl Pending {
             call.post();
         }
         if let Some(tokens) = held.tokens {
-            tokens.post(used);
+            tokens.post(used, cost);
         }
         reached
     }

@@ -1,7 +1,9 @@
-//! The records as they are stored: version 1, whose bytes stay readable for ever.
+//! The records as they are stored: versions 1 and 2, whose bytes stay readable for ever.
 //!
 //! A payload is one version byte and then postcard, which stores fields by position. Version 1 is therefore frozen:
-//! nothing is added, removed or reordered here; a new field means a version 2 beside it, from which version 1 converts.
+//! nothing is added, removed or reordered here; a new field means a new version beside it, from which version 1 converts.
+//! Version 2 is a record of version 1 and after it the budgets it counts against. It is written only where there are
+//! any, so that whoever uses none can go back to an earlier program.
 //! The types are our own down to the counters, so that no change in another crate can change a stored byte;
 //! what is an enum elsewhere is a word here.
 
@@ -14,12 +16,14 @@ use types::id::Request;
 use types::{Caller, Id, Usage, Usd};
 use uuid::Uuid;
 
-use crate::quota::{CallPermit, Reservation};
+use crate::quota::{self, CallPermit, Reservation, Resource};
 use crate::record;
 use crate::text;
 
-/// The version written.
+/// The version of records that count against no budget.
 const VERSION: u8 = 1;
+/// The version of those that do.
+const VERSION_WITH_CLAIMS: u8 = 2;
 
 /// Everything the journal can hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,17 @@ pub(crate) struct Subject {
     pub(crate) cache_status: Option<Word>,
     pub(crate) call_lease: Option<Uuid>,
     pub(crate) tags: BTreeMap<String, String>,
+    /// The budgets it counts against; of version 2, stored after the record.
+    #[serde(skip)]
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// A budget that a request counts against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub(crate) budget: Uuid,
+    pub(crate) resource: Word,
+    pub(crate) lease: Option<Uuid>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,16 +150,61 @@ pub(crate) enum DecodeError {
 impl Record {
     /// Appends the payload to a buffer.
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) -> Result<(), postcard::Error> {
-        buffer.push(VERSION);
-        postcard::to_io(self, buffer).map(|_| ())
+        let Some(claims) = self.claims().filter(|claims| !claims.is_empty()) else {
+            buffer.push(VERSION);
+            return postcard::to_io(self, buffer).map(|_| ());
+        };
+        buffer.push(VERSION_WITH_CLAIMS);
+        postcard::to_io(self, &mut *buffer)?;
+        postcard::to_io(claims, buffer).map(|_| ())
     }
 
     /// Reads a payload of any version.
     pub(crate) fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         match payload.split_first() {
             Some((&VERSION, body)) => postcard::from_bytes(body).map_err(DecodeError::Malformed),
+            Some((&VERSION_WITH_CLAIMS, body)) => {
+                Self::decode_with_claims(body).map_err(DecodeError::Malformed)
+            }
             Some((&version, _)) => Err(DecodeError::Version(version)),
             None => Err(DecodeError::Empty),
+        }
+    }
+
+    fn decode_with_claims(body: &[u8]) -> Result<Self, postcard::Error> {
+        let (mut record, rest) = postcard::take_from_bytes::<Self>(body)?;
+        let claims = postcard::from_bytes(rest)?;
+        match &mut record {
+            Self::Intent(intent) => intent.subject.claims = claims,
+            Self::Replayed(replayed) => replayed.subject.claims = claims,
+            Self::Settle(_) => {}
+        }
+        Ok(record)
+    }
+
+    /// What is stored after a record of version 1.
+    fn claims(&self) -> Option<&[Claim]> {
+        match self {
+            Self::Intent(intent) => Some(&intent.subject.claims),
+            Self::Replayed(replayed) => Some(&replayed.subject.claims),
+            Self::Settle(_) => None,
+        }
+    }
+}
+
+impl Claim {
+    /// What is counted; none that this program knows, if a later one wrote it.
+    pub(crate) fn resource(&self) -> Option<Resource> {
+        Resource::of(&self.resource)
+    }
+}
+
+impl From<quota::Claim> for Claim {
+    fn from(claim: quota::Claim) -> Self {
+        Self {
+            budget: claim.budget.uuid(),
+            resource: claim.resource.as_str().into(),
+            lease: claim.lease.map(Into::into),
         }
     }
 }
@@ -206,6 +266,7 @@ impl Intent {
                 .and_then(CallPermit::lease_id)
                 .map(Into::into),
             tags: text::clean_tags(intent.attribution.tags),
+            claims: held.claims().map(Claim::from).collect(),
         };
         subject.who(&intent.caller);
         Self {
@@ -227,7 +288,7 @@ impl Intent {
 }
 
 impl Replayed {
-    pub(crate) fn new(replay: record::Replay, call_lease: Option<Uuid>) -> Self {
+    pub(crate) fn new(replay: record::Replay, call: Option<&CallPermit>) -> Self {
         let mut subject = Subject {
             request_id: replay.request_id.uuid(),
             organization: Uuid::nil(),
@@ -247,8 +308,13 @@ impl Replayed {
             prompt_text: text::clean(replay.prompt_text),
             temperature: replay.temperature.map(text::clean),
             cache_status: Some(replay.cache_status.as_str().into()),
-            call_lease,
+            call_lease: call.and_then(CallPermit::lease_id).map(Into::into),
             tags: text::clean_tags(replay.attribution.tags),
+            claims: call
+                .into_iter()
+                .flat_map(CallPermit::claims)
+                .map(Claim::from)
+                .collect(),
         };
         subject.who(&replay.caller);
         Self {

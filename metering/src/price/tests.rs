@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use types::{Usage, Usd};
 
 use super::*;
+use crate::quota::Estimate;
 
 const LIST: &str = r#"
 date = "2026-11-22"
@@ -258,4 +259,62 @@ proptest! {
         let sum: Usd = [cost(one), cost(other)].into_iter().sum();
         prop_assert_eq!(sum, cost(one + other));
     }
+}
+
+proptest! {
+    /// What is reserved of a budget in dollars is enough, whatever the provider says it used and at which service.
+    #[test]
+    fn no_usage_within_the_estimate_costs_more_than_its_bound(
+        input in 0_u64..400_000,
+        output in 0_u64..100_000,
+        used in prop::array::uniform8(0.0_f64..=1.0),
+        searches in 0_u64..10,
+        service in prop_oneof![Just(Service::Standard), Just(Service::Batch), Just(Service::Flex), Just(Service::Priority)],
+    ) {
+        let part = |of: u64, share: f64| share_of(of, share);
+        let input_tokens = part(input, used[0]);
+        let cached = part(input_tokens, used[1]);
+        let output_tokens = part(output, used[2]);
+        let usage = Usage {
+            input_tokens,
+            cache_read_tokens: part(cached, used[3]),
+            cache_write_1h_tokens: cached - part(cached, used[3]),
+            audio_input_tokens: part(input_tokens - cached, used[4]),
+            image_tokens: part(input_tokens - cached - part(input_tokens - cached, used[4]), used[5]),
+            output_tokens,
+            reasoning_tokens: part(output_tokens, used[6]),
+            audio_output_tokens: part(output_tokens - part(output_tokens, used[6]), used[7]),
+            web_searches: searches,
+            ..Usage::default()
+        };
+        let price = price_at("2026-11-22T00:00:00Z");
+        let estimate = Estimate { input_tokens_max: input, output_tokens_max: output };
+        let cost = price.cost_at(service, &usage).unwrap();
+        prop_assert!(cost <= price.cost_max(&estimate, searches), "{cost}");
+    }
+
+    /// The cap that is lowered to what is left costs no more than that.
+    #[test]
+    fn as_many_tokens_as_an_amount_is_enough_for_cost_no_more(micros in 0_u64..1_000_000, input in 0_u64..400_000) {
+        let price = price_at("2026-11-22T00:00:00Z");
+        let left = Usd::new(rust_decimal::Decimal::from_i128_with_scale(micros.into(), 6));
+        let estimate = |output| Estimate { input_tokens_max: input, output_tokens_max: output };
+        let output = price.output_tokens_for(left, &estimate(0)).unwrap();
+        let input_alone = price.cost_max(&estimate(0), 0);
+        let cost = price.cost_max(&estimate(output), 0) - input_alone;
+        prop_assert!(cost <= left);
+        let more = price.cost_max(&estimate(output + 1), 0) - input_alone;
+        prop_assert!(more > left);
+    }
+}
+
+#[expect(
+    clippy::float_arithmetic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "only picks a part for a test"
+)]
+fn share_of(of: u64, share: f64) -> u64 {
+    ((of as f64 * share) as u64).min(of)
 }

@@ -1,4 +1,4 @@
-//! Notices that a limit was put, changed or removed: by notification at once, by a counter within a second.
+//! Notices that a quota or a budget was put, changed or removed: by notification at once, by a counter within a second.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use types::Id;
 use types::id::Organization;
 
 use super::Quota;
-use super::refusal::Resource;
 use crate::store::leases;
 
 /// The channel of the trigger on `usage_quotas`; it says "epoch organization".
@@ -89,17 +88,20 @@ impl Follower {
     }
 
     fn doubt(&self, organization: Id<Organization>) {
-        for resource in Resource::ALL {
-            if let Some(slot) = self.quota.shared.slots.get(&(organization, resource)) {
-                slot.doubt();
-            }
+        let shared = &self.quota.shared;
+        if let Some(budgets) = shared.budgets.get(&organization) {
+            budgets.doubt();
         }
+        // Changes of limits are few; a look at every slot is cheaper than a list by organization kept for them.
+        let slots = shared.slots.iter();
+        let its = slots.filter(|slot| slot.organization == organization);
+        its.for_each(|slot| slot.doubt());
     }
 
     fn doubt_all(&self) {
-        for slot in &self.quota.shared.slots {
-            slot.doubt();
-        }
+        let shared = &self.quota.shared;
+        shared.budgets.iter().for_each(|budgets| budgets.doubt());
+        shared.slots.iter().for_each(|slot| slot.doubt());
     }
 }
 

@@ -1,4 +1,4 @@
-//! A lease in memory, and what is taken from it: given back when it is dropped, spent when it is posted.
+//! A lease in memory, and a slice of it: given back when it is dropped, spent when it is posted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,25 +11,11 @@ use types::Id;
 pub(super) struct Lease {
     /// Its row in `metering.quota_leases`.
     pub(super) id: Id<types::id::Lease>,
-    /// When the period ends that it belongs to, in microseconds since 1970.
+    /// When the period ends that it belongs to, in microseconds since 1970; of one without an end, the last there is.
     period_end: AtomicI64,
     available: AtomicU64,
     /// Below it, more is fetched before anyone has to wait.
     low_water: AtomicU64,
-}
-
-/// One API call, taken. Given back when dropped; spent once an intent or a replay carries it.
-#[derive(Debug)]
-#[must_use = "a permit that is dropped is given back"]
-pub struct CallPermit {
-    held: Slice,
-}
-
-/// Tokens, reserved. Given back when dropped; spent as far as they were used when the attempt is settled.
-#[derive(Debug)]
-#[must_use = "a reservation that is dropped is given back"]
-pub struct Reservation {
-    held: Slice,
 }
 
 /// An amount of a lease; of none where the organization has no limit. Given back when dropped.
@@ -63,9 +49,9 @@ impl Lease {
     }
 
     /// Adds what was granted, and says until when it may be spent.
-    pub(super) fn grant(&self, amount: u64, period_end: DateTime<Utc>) {
-        self.period_end
-            .store(period_end.timestamp_micros(), Ordering::Release);
+    pub(super) fn grant(&self, amount: u64, period_end: Option<DateTime<Utc>>) {
+        let end = period_end.map_or(i64::MAX, |end| end.timestamp_micros());
+        self.period_end.store(end, Ordering::Release);
         self.low_water.store(amount / 4, Ordering::Relaxed);
         self.give(amount);
     }
@@ -79,7 +65,7 @@ impl Lease {
     pub(super) fn grant_and_take(
         self: &Arc<Self>,
         amount: u64,
-        period_end: DateTime<Utc>,
+        period_end: Option<DateTime<Utc>>,
         taken: u64,
     ) -> Slice {
         self.grant(amount.saturating_sub(taken), period_end);
@@ -131,13 +117,17 @@ impl Slice {
         }
     }
 
+    pub(super) const fn amount(&self) -> u64 {
+        self.amount
+    }
+
     pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
         self.lease.as_ref()
     }
 
     /// Keeps what was used; the rest can be taken again at once. Using more than was reserved takes the difference
     /// from the lease as far as it goes: that overshoot is bounded by the error of the estimate.
-    fn post(mut self, used: u64) {
+    pub(super) fn post(mut self, used: u64) {
         if let Some(lease) = &self.lease {
             match self.amount.checked_sub(used) {
                 Some(unused) => lease.give(unused),
@@ -147,7 +137,7 @@ impl Slice {
         self.amount = 0;
     }
 
-    fn lease_id(&self) -> Option<Id<types::id::Lease>> {
+    pub(super) fn lease_id(&self) -> Option<Id<types::id::Lease>> {
         self.lease.as_ref().map(|lease| lease.id)
     }
 }
@@ -157,41 +147,6 @@ impl Drop for Slice {
         if let Some(lease) = &self.lease {
             lease.give(self.amount);
         }
-    }
-}
-
-impl CallPermit {
-    pub(super) const fn new(held: Slice) -> Self {
-        Self { held }
-    }
-
-    /// The lease it was taken from; none where the organization has no such limit.
-    pub fn lease_id(&self) -> Option<Id<types::id::Lease>> {
-        self.held.lease_id()
-    }
-
-    pub(crate) fn post(self) {
-        self.held.post(1);
-    }
-}
-
-impl Reservation {
-    pub(super) const fn new(held: Slice) -> Self {
-        Self { held }
-    }
-
-    /// Tokens reserved.
-    pub const fn tokens(&self) -> u64 {
-        self.held.amount
-    }
-
-    /// The lease they were taken from; none where the organization has no such limit.
-    pub fn lease_id(&self) -> Option<Id<types::id::Lease>> {
-        self.held.lease_id()
-    }
-
-    pub(crate) fn post(self, used: u64) {
-        self.held.post(used);
     }
 }
 
@@ -209,8 +164,8 @@ mod tests {
         lease.available.load(Ordering::Relaxed)
     }
 
-    fn reserve(lease: &Arc<Lease>, amount: u64) -> Reservation {
-        Reservation::new(lease.take(amount).unwrap())
+    fn reserve(lease: &Arc<Lease>, amount: u64) -> Slice {
+        lease.take(amount).unwrap()
     }
 
     #[test]

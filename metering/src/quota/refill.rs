@@ -10,6 +10,7 @@ use types::Id;
 use super::Shared;
 use super::counted;
 use super::lease::{Lease, Slice};
+use super::limit::Limit;
 use super::refusal::Refusal;
 use super::slot::{Slot, State, Step};
 use crate::store::leases::{self, Ask, Granted};
@@ -94,17 +95,13 @@ fn apply(
     amount: u64,
 ) -> Result<Option<Slice>, Refusal> {
     match granted {
-        Granted::NoQuota if shared.options.no_quota == NoQuota::Refuse => {
-            let refusal = Refusal::Exceeded {
-                resource: slot.resource,
-                limit: 0,
-                used: 0,
-                reset_at: None,
-            };
+        Granted::NoLimit if refuses_without_limit(shared, slot) => {
+            let refusal = slot.exceeded(0, 0, None);
             slot.refuse(0, refusal.clone());
             Err(refusal)
         }
-        Granted::NoQuota | Granted::Unlimited => {
+        // A budget that is gone limits nothing any more.
+        Granted::NoLimit | Granted::Unlimited => {
             slot.set(State::Unlimited { stale: false });
             Ok(None)
         }
@@ -113,12 +110,7 @@ fn apply(
             used,
             reset_at,
         } => {
-            let refusal = Refusal::Exceeded {
-                resource: slot.resource,
-                limit,
-                used,
-                reset_at: Some(reset_at),
-            };
+            let refusal = slot.exceeded(limit, used, reset_at);
             slot.refuse(amount, refusal.clone());
             Err(refusal)
         }
@@ -137,6 +129,10 @@ fn apply(
             Ok(Some(slice))
         }
     }
+}
+
+fn refuses_without_limit(shared: &Shared, slot: &Slot) -> bool {
+    matches!(slot.limit, Limit::Quota(_)) && shared.options.no_quota == NoQuota::Refuse
 }
 
 /// Tops up a lease, or asks whether there is still no limit.
@@ -170,7 +166,7 @@ async fn ask_database(
 ) -> Result<Granted, database::Error> {
     let holder = leases::Holder {
         organization: slot.organization,
-        resource: slot.resource,
+        limit: slot.limit,
         node: shared.node,
         life: shared.life,
     };

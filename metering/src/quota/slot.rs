@@ -1,4 +1,4 @@
-//! What this node knows of one quota, and the path every request takes through it: memory only.
+//! What this node knows of one quota or budget, and the path every request takes through it: memory only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +10,20 @@ use types::Id;
 use types::id::Organization;
 
 use super::lease::{Lease, Slice};
-use super::refusal::{Refusal, Resource};
+use super::limit::{Limit, Resource, Scope};
+use super::refusal::{Exceeded, Refusal};
 
 /// How long a refusal is remembered, so that a caller who does not give up costs the database two questions a second.
 /// What other nodes give back can be had after it.
 const REFUSAL_REMEMBERED: Duration = Duration::from_millis(500);
 
-/// One quota of one organization.
+/// One quota or budget of one organization.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) organization: Id<Organization>,
+    pub(super) limit: Limit,
     pub(super) resource: Resource,
+    scope: Arc<Scope>,
     state: ArcSwap<State>,
     refused: ArcSwapOption<Refused>,
     /// Held by whoever asks the database: one at a time.
@@ -62,10 +65,17 @@ pub(super) enum Step {
 }
 
 impl Slot {
-    pub(super) fn new(organization: Id<Organization>, resource: Resource) -> Self {
+    pub(super) fn new(
+        organization: Id<Organization>,
+        limit: Limit,
+        resource: Resource,
+        scope: Arc<Scope>,
+    ) -> Self {
         Self {
             organization,
+            limit,
             resource,
+            scope,
             state: ArcSwap::from_pointee(State::Unknown),
             refused: ArcSwapOption::empty(),
             refill: Arc::default(),
@@ -89,6 +99,22 @@ impl Slot {
             State::Leased(_) | State::Unknown => {}
         }
         self.refusal_of(amount).map_or(Step::Refill, Step::Refused)
+    }
+
+    /// The refusal that so much of so much is used.
+    pub(super) fn exceeded(
+        &self,
+        limit: u64,
+        used: u64,
+        reset_at: Option<DateTime<Utc>>,
+    ) -> Refusal {
+        Refusal::Exceeded(Box::new(Exceeded {
+            scope: Scope::clone(&self.scope),
+            resource: self.resource,
+            limit: self.resource.amount(limit),
+            used: self.resource.amount(used),
+            reset_at,
+        }))
     }
 
     fn refusal_of(&self, amount: u64) -> Option<Refusal> {
@@ -192,7 +218,9 @@ mod tests {
     #[test]
     fn a_limit_that_changes_while_the_answer_is_on_its_way_is_asked_for_again() {
         let organization = Id::new(&TestClock::at("2026-11-22T00:00:00Z"));
-        let slot = Slot::new(organization, Resource::AiTokens);
+        let limit = Limit::Quota(Resource::AiTokens);
+        let scope = Arc::new(Scope::Organization);
+        let slot = Slot::new(organization, limit, Resource::AiTokens, scope);
         let doubts = slot.doubts();
         slot.doubt();
         slot.set(State::Unlimited { stale: false });

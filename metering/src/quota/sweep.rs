@@ -27,6 +27,9 @@ pub(super) async fn run(quota: Quota, stop: CancellationToken) {
                 give_back(shared, &slot).await;
             }
         }
+        shared
+            .budgets
+            .retain(|_, known| known.idle_for() < FORGOTTEN_AFTER);
         shared.slots.retain(|_, slot| !is_forgotten(slot));
     }
 }
@@ -59,7 +62,7 @@ async fn give_back(shared: &Shared, slot: &Slot) {
     let committing = std::sync::atomic::AtomicBool::new(false);
     let returned = leases::give_back(
         &shared.database,
-        (slot.organization, slot.resource),
+        (slot.organization, slot.limit),
         (lease.id, amount),
         &committing,
     );

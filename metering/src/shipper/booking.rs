@@ -8,6 +8,7 @@ use types::{Id, Outcome, Usage, UsageSource, Usd};
 use uuid::Uuid;
 
 use crate::journal::{Intent, Record, Replayed, STANDARD, Settle, Subject, Tokens};
+use crate::quota::Resource;
 use crate::record::ChargeTo;
 use crate::store::leases::bigint;
 
@@ -73,6 +74,14 @@ impl EventKind {
         match self {
             Self::AiRequest => "ai_request",
             Self::ApiCall => "api_call",
+        }
+    }
+
+    /// What its quantity counts against.
+    pub(crate) const fn resource(self) -> Resource {
+        match self {
+            Self::AiRequest => Resource::AiTokens,
+            Self::ApiCall => Resource::ApiCalls,
         }
     }
 }

@@ -1,25 +1,27 @@
-//! `metering.quota_leases`, through the functions that keep them and `usage_quotas` in step.
+//! `metering.quota_leases`, through the functions that keep them in step with `usage_quotas` and `metering.budgets`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use database::{Bulkhead, Database, Error};
+use rust_decimal::Decimal;
 use types::Id;
-use types::id::{Lease, Node, Organization};
+use types::id::{Budget, Lease, Node, Organization};
 use uuid::Uuid;
 
 use crate::failpoint;
 use crate::leases::OpenLease;
-use crate::quota::Resource;
+use crate::quota::limit::units_of;
+use crate::quota::{Limit, Resource};
 use crate::record::ChargeTo;
-use crate::shipper::booking::{EventKind, EventRow};
+use crate::shipper::booking::EventRow;
 
 /// Whose lease.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holder {
     pub(crate) organization: Id<Organization>,
-    pub(crate) resource: Resource,
+    pub(crate) limit: Limit,
     pub(crate) node: Id<Node>,
     pub(crate) life: Uuid,
 }
@@ -38,19 +40,19 @@ pub(crate) struct Ask {
 /// What it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Granted {
-    NoQuota,
-    /// There is a quota, which only counts.
+    NoLimit,
+    /// There is one, which only counts.
     Unlimited,
     /// Less is left than needed.
     Nothing {
         limit: u64,
         used: u64,
-        reset_at: DateTime<Utc>,
+        reset_at: Option<DateTime<Utc>>,
     },
     Lease {
         id: Id<Lease>,
         amount: u64,
-        period_end: DateTime<Utc>,
+        period_end: Option<DateTime<Utc>>,
     },
 }
 
@@ -90,12 +92,13 @@ async fn take_in(
              , lease_id
              , granted
              , period_end
-             , quota_limit
+             , limit_units
              , committed
-          FROM metering.take_lease($1, $2, $3, $4, $5, $6, $7, $8)
+          FROM metering.take_lease($1, $2, $3, $4, $5, $6, $7, $8, $9)
         "#,
         holder.organization.uuid(),
-        holder.resource.as_str(),
+        holder.limit.quota(),
+        holder.limit.budget(),
         holder.node.uuid(),
         holder.life,
         ask.lease.uuid(),
@@ -107,23 +110,24 @@ async fn take_in(
     .await?;
 
     let Some(limited) = row.limited else {
-        return Ok(Granted::NoQuota);
+        return Ok(Granted::NoLimit);
     };
-    match (row.lease_id, row.granted, row.period_end) {
+    match (row.lease_id, row.granted) {
         _ if !limited => Ok(Granted::Unlimited),
-        (Some(_), Some(0), Some(reset_at)) => Ok(Granted::Nothing {
-            limit: count(row.quota_limit),
+        // Where nothing is needed, as when a lease is topped up, nothing is an answer too.
+        (Some(_), Some(0)) if ask.needed > 0 => Ok(Granted::Nothing {
+            limit: count(row.limit_units),
             used: count(row.committed),
-            reset_at,
+            reset_at: row.period_end,
         }),
-        (Some(id), Some(granted), Some(period_end)) => Ok(Granted::Lease {
+        (Some(id), Some(granted)) => Ok(Granted::Lease {
             id: Id::from_uuid(id),
             amount: count(Some(granted)),
-            period_end,
+            period_end: row.period_end,
         }),
         _ => Err(Error::Inconsistent {
-            table: "usage_quotas",
-            column: "reset_at",
+            table: "metering.quota_leases",
+            column: "granted",
             id: holder.organization.to_string(),
         }),
     }
@@ -132,7 +136,7 @@ async fn take_in(
 /// Gives back what a node does not need of a lease.
 pub(crate) async fn give_back(
     database: &Database,
-    (organization, resource): (Id<Organization>, Resource),
+    (organization, limit): (Id<Organization>, Limit),
     (lease, amount): (Id<Lease>, u64),
     committing: &AtomicBool,
 ) -> Result<(), Error> {
@@ -145,9 +149,10 @@ pub(crate) async fn give_back(
                 Box::pin(async move {
                     committing.store(false, Ordering::Release);
                     sqlx::query!(
-                        "SELECT metering.return_lease($1, $2, $3, $4)",
+                        "SELECT metering.return_lease($1, $2, $3, $4, $5)",
                         organization.uuid(),
-                        resource.as_str(),
+                        limit.quota(),
+                        limit.budget(),
                         lease.uuid(),
                         bigint(amount),
                     )
@@ -211,7 +216,7 @@ async fn close(
                          WHERE node_id = $1
                            AND state = 'open'
                            AND life_id IS DISTINCT FROM $2
-                         ORDER BY organization_id, resource_type, id
+                         ORDER BY organization_id, budget_id NULLS FIRST, resource_type, id
                       ) AS open
                     "#,
                     node.uuid(),
@@ -234,37 +239,95 @@ fn count(column: Option<i64>) -> u64 {
     u64::try_from(column.unwrap_or_default()).unwrap_or_default()
 }
 
-/// Turns what new events spent from reserved into used.
+/// What is spent of one lease, or of a limit without one.
+type Key = (Uuid, Option<Uuid>, Option<&'static str>, Option<Uuid>);
+
+/// Part of a budget is used: noticed once in each of its periods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Alert {
+    pub(crate) organization: Id<Organization>,
+    pub(crate) budget: Id<Budget>,
+    pub(crate) percent: i16,
+}
+
+impl Alert {
+    /// Says it to the operator, once it is committed. Telling people is the business of notifications.
+    pub(crate) fn raise(&self) {
+        tracing::warn!(
+            organization = %self.organization,
+            budget = %self.budget,
+            percent = self.percent,
+            "so much of a budget is used"
+        );
+        metrics::counter!("flowpilot_budget_alerts_total").increment(1);
+    }
+}
+
+/// Turns what new events spent from reserved into used. The budgets of which a further part is used now.
 pub(crate) async fn settle(
     connection: &mut sqlx::PgConnection,
     events: &[&EventRow<'_>],
-) -> Result<(), Error> {
-    let mut spent = BTreeMap::<_, i64>::new();
-    for event in events {
-        let counts = event.charge_to == ChargeTo::Tenant.as_str() && event.quantity > 0;
-        if counts {
-            let resource = match event.kind {
-                EventKind::AiRequest => Resource::AiTokens,
-                EventKind::ApiCall => Resource::ApiCalls,
-            };
-            let key = (event.subject.organization, resource.as_str(), event.lease);
-            let sum = spent.entry(key).or_default();
-            *sum = sum.saturating_add(event.quantity);
+) -> Result<Vec<Alert>, Error> {
+    let spent = spent(events);
+    if spent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"
+        SELECT organization_id AS "organization_id!" -- a function's columns count as nullable
+             , budget_id AS "budget_id!"
+             , percent AS "percent!"
+          FROM metering.settle_leases($1, $2, $3, $4, $5, $6)
+        "#,
+        &spent.keys().map(|key| key.0).collect::<Vec<_>>(),
+        &spent.keys().map(|key| key.2).collect::<Vec<_>>() as _,
+        &spent.keys().map(|key| key.1).collect::<Vec<_>>() as _,
+        &spent.keys().map(|key| key.3).collect::<Vec<_>>() as _,
+        &spent.values().map(|sum| sum.0).collect::<Vec<_>>(),
+        &spent.values().map(|sum| sum.1).collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    let alerts = rows.into_iter().map(|row| Alert {
+        organization: Id::from_uuid(row.organization_id),
+        budget: Id::from_uuid(row.budget_id),
+        percent: row.percent,
+    });
+    Ok(alerts.collect())
+}
+
+/// Units and exact amounts, by what they were spent of.
+fn spent(events: &[&EventRow<'_>]) -> BTreeMap<Key, (i64, Decimal)> {
+    let mut spent = BTreeMap::<Key, (i64, Decimal)>::new();
+    let mut add = |key, units: i64, amount: Decimal| {
+        let sum = spent.entry(key).or_default();
+        sum.0 = sum.0.saturating_add(units);
+        sum.1 += amount;
+    };
+    let tenants = events
+        .iter()
+        .filter(|event| event.charge_to == ChargeTo::Tenant.as_str());
+    for event in tenants {
+        let organization = event.subject.organization;
+        let quota = event.kind.resource();
+        if event.quantity > 0 {
+            let key = (organization, None, Some(quota.as_str()), event.lease);
+            add(key, event.quantity, event.quantity.into());
+        }
+        for claim in &event.subject.claims {
+            let key = (organization, Some(claim.budget), None, claim.lease);
+            match claim.resource() {
+                Some(Resource::Usd) if quota == Resource::AiTokens => {
+                    add(key, bigint(units_of(event.cost)), event.cost.decimal());
+                }
+                Some(resource) if resource == quota => {
+                    add(key, event.quantity, event.quantity.into());
+                }
+                Some(_) | None => {}
+            }
         }
     }
-    if spent.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "SELECT metering.settle_leases($1, $2, $3, $4)",
-        &spent.keys().map(|key| key.0).collect::<Vec<_>>(),
-        &spent.keys().map(|key| key.1).collect::<Vec<_>>() as _,
-        &spent.keys().map(|key| key.2).collect::<Vec<_>>() as _,
-        &spent.values().copied().collect::<Vec<_>>(),
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(())
+    spent
 }
 
 /// Every open lease, the one that nothing happened to for longest first.
@@ -276,7 +339,7 @@ pub(crate) async fn list_open(database: &Database) -> Result<Vec<OpenLease>, Err
                     r#"
                     SELECT id
                          , organization_id
-                         , resource_type
+                         , COALESCE(resource_type, 'budget ' || budget_id) AS "limit!" -- one of them is there
                          , node_id
                          , granted - settled - returned AS "outstanding!" -- of columns that are never null
                          , updated_at
@@ -290,7 +353,7 @@ pub(crate) async fn list_open(database: &Database) -> Result<Vec<OpenLease>, Err
                 let leases = rows.into_iter().map(|row| OpenLease {
                     id: Id::from_uuid(row.id),
                     organization: Id::from_uuid(row.organization_id),
-                    resource_type: row.resource_type,
+                    limit: row.limit,
                     node: Id::from_uuid(row.node_id),
                     outstanding: row.outstanding,
                     updated_at: row.updated_at,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::leases::{self, bigint};
+use super::leases::{self, Alert, bigint};
 use super::totals::{self, Totals};
 use super::watermarks::{self, Report};
 use crate::failpoint;
@@ -37,12 +37,13 @@ pub(crate) async fn post(
     events.sort_by_key(|row| (row.subject.organization, row.subject.created_at));
     let (requests, events) = (requests.as_slice(), events.as_slice());
 
-    database
-        .worker("ledger: post", Bulkhead::Workers, |tx| {
-            let rows = (requests, events);
-            Box::pin(post_in(tx.connection(), rows, prices, report))
-        })
-        .await
+    let posted = database.worker("ledger: post", Bulkhead::Workers, |tx| {
+        let rows = (requests, events);
+        Box::pin(post_in(tx.connection(), rows, prices, report))
+    });
+    let (events, alerts) = posted.await?;
+    alerts.iter().for_each(Alert::raise);
+    Ok(events)
 }
 
 async fn post_in(
@@ -50,7 +51,7 @@ async fn post_in(
     (requests, events): (&[RequestRow<'_>], &[EventRow<'_>]),
     prices: &PriceBook,
     report: &Report,
-) -> Result<usize, Error> {
+) -> Result<(usize, Vec<Alert>), Error> {
     let months = totals::months(events);
     let billed = totals::open_periods(connection, &months).await?;
     insert_requests(connection, requests).await?;
@@ -63,10 +64,10 @@ async fn post_in(
         .collect();
     let totals = Totals::of(&new, &billed, prices);
     totals.post(connection).await?;
-    leases::settle(connection, &new).await?;
+    let alerts = leases::settle(connection, &new).await?;
     watermarks::put_in(connection, report).await?;
     failpoint::pass("shipper.posting");
-    Ok(new.len())
+    Ok((new.len(), alerts))
 }
 
 /// A request that took several attempts shows what all of them used: the earlier ones are booked before the last, or with it.

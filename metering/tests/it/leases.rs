@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use database::testing::TestDatabase;
-use metering::{Estimate, Refusal, Resource};
+use metering::{Estimate, Refusal, Resource, Spender};
 use sqlx::{PgPool, Row};
-use types::Id;
 use types::id::Organization;
+use types::{Id, Usd};
 
 use crate::node::{self, Node, Settings, caller, eventually, usage};
 
@@ -90,20 +90,21 @@ async fn take_calls(
 ) {
     let mut held = Vec::new();
     loop {
-        match metering.quota().take_call(&caller(organization)).await {
+        match metering
+            .quota()
+            .take_call(Spender::of(&caller(organization)))
+            .await
+        {
             Ok(permit) => {
                 admitted.fetch_add(1, Ordering::SeqCst);
                 held.push(permit);
             }
             Err(refusal) => {
-                assert!(matches!(
-                    refusal,
-                    Refusal::Exceeded {
-                        limit: 5_000,
-                        reset_at: Some(_),
-                        ..
-                    }
-                ));
+                let Refusal::Exceeded(exceeded) = refusal else {
+                    panic!("{refusal}");
+                };
+                assert_eq!(exceeded.limit, 5_000.into());
+                assert!(exceeded.reset_at.is_some());
                 std::mem::forget(held);
                 return;
             }
@@ -162,7 +163,11 @@ async fn spend(metering: metering::Metering, organization: Id<Organization>, see
             input_tokens_max: size / 2,
             output_tokens_max: size - size / 2,
         };
-        match metering.quota().reserve(&caller, estimate).await {
+        match metering
+            .quota()
+            .reserve(Spender::of(&caller), estimate, || Usd::ZERO)
+            .await
+        {
             Ok(tokens) => {
                 let held = metering::Held {
                     call: None,
@@ -181,7 +186,7 @@ async fn spend(metering: metering::Metering, organization: Id<Organization>, see
                     _ => drop(pending.settle(node::settlement(usage(0, 0))).unwrap()),
                 }
             }
-            Err(Refusal::Exceeded { .. }) => {
+            Err(Refusal::Exceeded(_)) => {
                 refusals += 1;
                 if refusals > 40 {
                     return;
@@ -294,7 +299,7 @@ async fn a_limit_that_is_put_or_raised_is_noticed() {
         node.run(async move {
             metering
                 .quota()
-                .take_call(&caller(organization))
+                .take_call(Spender::of(&caller(organization)))
                 .await
                 .map(drop)
         })
@@ -342,7 +347,11 @@ async fn a_period_that_is_over_begins_anew_and_old_leases_no_longer_count() {
     let metering = first.metering.clone();
     let spent = first.run(async move {
         let mut permits = Vec::new();
-        while let Ok(permit) = metering.quota().take_call(&caller(organization)).await {
+        while let Ok(permit) = metering
+            .quota()
+            .take_call(Spender::of(&caller(organization)))
+            .await
+        {
             permits.push(permit);
         }
         permits
@@ -360,7 +369,7 @@ async fn a_period_that_is_over_begins_anew_and_old_leases_no_longer_count() {
         .run(async move {
             metering
                 .quota()
-                .take_call(&caller(organization))
+                .take_call(Spender::of(&caller(organization)))
                 .await
                 .map(drop)
         })

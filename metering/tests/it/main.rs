@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod endpoints;
+#[cfg(test)]
+mod lease_model;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]

@@ -10,7 +10,9 @@ use config::{Config, PriceList};
 use database::Database;
 use database::testing::TestDatabase;
 use metering::record::Held;
-use metering::{Attribution, ChargeTo, Estimate, Intent, Metering, Options, Replay, Settlement};
+use metering::{
+    Attribution, ChargeTo, Estimate, Intent, Metering, Options, Replay, Settlement, Spender,
+};
 use rust_decimal::Decimal;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -221,8 +223,20 @@ pub(crate) async fn hold(metering: &Metering, caller: Caller) -> Held {
         output_tokens_max: 400,
     };
     Held {
-        call: Some(metering.quota().take_call(&caller).await.unwrap()),
-        tokens: Some(metering.quota().reserve(&caller, estimate).await.unwrap()),
+        call: Some(
+            metering
+                .quota()
+                .take_call(Spender::of(&caller))
+                .await
+                .unwrap(),
+        ),
+        tokens: Some(
+            metering
+                .quota()
+                .reserve(Spender::of(&caller), estimate, || Usd::ZERO)
+                .await
+                .unwrap(),
+        ),
     }
 }
 
@@ -234,7 +248,11 @@ pub(crate) async fn complete(metering: &Metering, caller: Caller, usage: Usage) 
 }
 
 pub(crate) async fn hit(metering: &Metering, caller: Caller, saved: Usd) {
-    let call = metering.quota().take_call(&caller).await.unwrap();
+    let call = metering
+        .quota()
+        .take_call(Spender::of(&caller))
+        .await
+        .unwrap();
     let replay = Replay {
         request_id: Id::new(&SystemClock),
         caller,

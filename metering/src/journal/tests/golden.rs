@@ -1,6 +1,7 @@
-//! The bytes of version 1, as they were the day it was frozen.
+//! The bytes of versions 1 and 2, as they were the day each was frozen.
 
 use super::*;
+use crate::journal::record::Claim;
 
 /// If this fails, old journals cannot be read: make a version 2.
 #[test]
@@ -11,6 +12,34 @@ fn version_1_stays_readable() {
         assert_eq!(line, hex(record));
     }
     assert_eq!(golden.lines().count(), records.len());
+}
+
+/// The same of version 2, whose records end in the budgets they count against.
+#[test]
+fn version_2_stays_readable() {
+    let golden = include_str!("../golden-v2.txt");
+    let records = golden_records().into_iter().map(with_claims);
+    let encoded = records.map(|record| hex(&record) + "\n");
+    assert_eq!(golden, encoded.collect::<String>());
+}
+
+/// With budgets, where a record can have any: a settlement is found by its intent's.
+fn with_claims(mut record: Record) -> Record {
+    let claim = |number: u128, resource: &'static str, lease: Option<u128>| Claim {
+        budget: uuid::Uuid::from_u128(number),
+        resource: resource.into(),
+        lease: lease.map(uuid::Uuid::from_u128),
+    };
+    match &mut record {
+        Record::Intent(intent) => {
+            intent.subject.claims = vec![claim(1, "usd", Some(2)), claim(3, "ai_tokens", None)];
+        }
+        Record::Replayed(replayed) => {
+            replayed.subject.claims = vec![claim(4, "api_calls", Some(5))];
+        }
+        Record::Settle(_) => {}
+    }
+    record
 }
 
 /// Every kind of record: first as little as it may say, then all that it can.
