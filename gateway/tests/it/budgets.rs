@@ -36,7 +36,8 @@ async fn a_tenants_budget_refuses_what_it_is_for_and_says_so() {
     let stack = Stack::start().await;
     let tenant = stack.tenant("mine").await;
     let client = stack.gateway.client();
-    let made = client.post("/api/v1/budgets", &tenant.key, &tokens_of_search("1000"));
+    let budget = tokens_of_search("1000");
+    let made = client.post("/api/v1/budgets", &tenant.key, &budget);
     let made = made.await.expect(201);
     let mut body = ask(OPENAI, "");
     body["max_completion_tokens"] = 60.into();
@@ -77,7 +78,8 @@ async fn near_its_limit_an_answer_is_capped_at_what_is_left_where_the_operator_s
     let stack = Stack::with("quota.near_limit = \"lower_cap\"").await;
     let tenant = stack.tenant("mine").await;
     let client = stack.gateway.client();
-    let made = client.post("/api/v1/budgets", &tenant.key, &tokens_of_search("500"));
+    let budget = tokens_of_search("500");
+    let made = client.post("/api/v1/budgets", &tenant.key, &budget);
     made.await.expect(201);
     // Far more than the budget has: refused unless the cap is lowered.
     let mut body = ask(OPENAI, "");
