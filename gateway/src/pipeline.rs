@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use config::Config;
 use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, PriceBook, Refusal};
 use tokio_util::task::TaskTracker;
-use types::call::Call;
+use types::call::{Call, Endpoint};
 use types::id::Request;
 use types::{Caller, Clock, Id, Permission};
 
@@ -202,7 +202,8 @@ impl Pipeline {
 
     async fn look_up(&self, prompt: &Prompt, control: Control) -> LookedUp {
         let control = permitted(control, &prompt.caller);
-        if !control.read && !control.write {
+        let is_stored = prompt.call.endpoint != Endpoint::Embeddings;
+        if !is_stored || !control.read && !control.write {
             return LookedUp::Bypass;
         }
         let key = cache::Key::of(

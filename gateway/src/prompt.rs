@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use metering::{Attribution, Estimate, Spender};
-use types::call::{Call, Part};
+use types::call::{Call, Endpoint, Part};
 use types::id::Request;
 use types::{Caller, Id};
 
@@ -94,6 +94,12 @@ impl Prompt {
 
     /// Estimates from above: a token is never less than a byte of the body, media apart, whose bytes say little.
     pub(crate) fn estimate(&self, output_tokens_default: u32) -> Estimate {
+        if self.call.endpoint == Endpoint::Embeddings {
+            return Estimate {
+                input_tokens_max: self.input_tokens_max(),
+                output_tokens_max: 0,
+            };
+        }
         let parameters = &self.call.parameters;
         let per_answer = parameters
             .output_tokens_max
@@ -106,7 +112,8 @@ impl Prompt {
 
     /// The limit of one answer that has to be sent along, because the caller set none.
     pub(crate) fn missing_cap(&self, output_tokens_default: u32) -> Option<u64> {
-        let is_missing = self.call.parameters.output_tokens_max.is_none();
+        let is_missing = self.call.parameters.output_tokens_max.is_none()
+            && self.call.endpoint != Endpoint::Embeddings;
         is_missing.then_some(output_tokens_default.into())
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use types::call::{Dialect, Endpoint};
+use types::call::Dialect;
 use types::reply::{Answer, Event};
 
 use crate::error::{Error, Rejection, UpstreamError};
@@ -36,8 +36,8 @@ pub(crate) trait Provider: fmt::Debug + Send + Sync {
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error>;
 
-    /// Reads a whole answer to a request of this kind.
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError>;
+    /// Reads a whole answer to a prompt.
+    fn answer(&self, prompt: &Prompt, body: &[u8]) -> Result<Answer, UpstreamError>;
 
     /// A reader for one stream.
     fn decoder(&self) -> Box<dyn Decoder>;

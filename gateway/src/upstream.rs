@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
+use types::call::Endpoint;
 use types::reply::{Answer, Delta, Event};
 
 use crate::error::{Error, UpstreamError};
@@ -75,8 +76,15 @@ pub(crate) fn prepare(prompt: &Prompt, output_tokens_max: Option<u64>) -> Result
             let request = protocol.request(prompt, output_tokens_max)?;
             Ok(Prepared::Http(Box::new(request)))
         }
+        Transport::Demo if prompt.call.endpoint == Endpoint::Embeddings => Err(no_embeddings()),
         Transport::Demo => Ok(Prepared::Demo),
     }
+}
+
+/// A provider that makes no vectors is asked for some.
+pub(crate) fn no_embeddings() -> Error {
+    let text = "the provider of this model has no embeddings";
+    Error::invalid(text, Some("model"))
 }
 
 /// Asks the provider how many tokens a question has, where it can say so. Providers charge nothing for that.
@@ -159,7 +167,7 @@ async fn receive(
         return Ok(Upstream::Stream(source));
     }
     let body = response.body.collect().await?;
-    let answer = protocol.answer(prompt.call.endpoint, &body)?;
+    let answer = protocol.answer(prompt, &body)?;
     let raw = prompt.is_pass_through(protocol).then_some(body);
     Ok(Upstream::Whole(answer, raw))
 }

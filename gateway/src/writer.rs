@@ -2,17 +2,18 @@
 
 use bytes::{Bytes, BytesMut};
 use types::Id;
-use types::call::{Delivery, Dialect};
+use types::call::{Delivery, Dialect, Endpoint};
 use types::id::Request;
 use types::reply::Answer;
 
 use crate::error::Error;
+use crate::measure;
 use crate::prompt::Prompt;
 use crate::provider::Pass;
 use crate::route::Transport;
 use crate::upstream::Piece;
 use crate::wire::gemini::stream::Framing;
-use crate::wire::openai::{chunk, completion};
+use crate::wire::openai::{chunk, completion, embeddings, legacy};
 use crate::wire::{anthropic, client, gemini};
 
 /// Writes one stream.
@@ -22,6 +23,8 @@ pub(crate) enum Writer {
     PassThrough(PassThrough),
     /// Translates them into OpenAI's chunks.
     Openai(chunk::Encoder),
+    /// Translates them into OpenAI's older chunks.
+    Completions(legacy::Encoder),
     /// Translates them into Anthropic's events.
     Anthropic(anthropic::stream::Encoder),
     /// Translates them into Gemini's responses.
@@ -60,6 +63,10 @@ impl Writer {
         let (id, model) = (answer_id(prompt), prompt.call.model.clone());
         let delivery = prompt.call.delivery;
         match prompt.call.dialect {
+            Dialect::Openai if prompt.call.endpoint == Endpoint::Completions => {
+                let include_usage = wants_usage(delivery);
+                Self::Completions(legacy::Encoder::new(id, prompt.at, model, include_usage))
+            }
             Dialect::Openai => Self::Openai(chunk::Encoder::new(
                 id,
                 prompt.at,
@@ -85,6 +92,7 @@ impl Writer {
         match self {
             Self::PassThrough(forwarder) => forwarder.write(piece, out),
             Self::Openai(encoder) => events.for_each(|event| encoder.write(event, out)),
+            Self::Completions(encoder) => events.for_each(|event| encoder.write(event, out)),
             Self::Anthropic(encoder) => events.for_each(|event| encoder.write(event, out)),
             Self::Gemini(encoder) => events.for_each(|event| encoder.write(event, out)),
         }
@@ -95,6 +103,7 @@ impl Writer {
         match self {
             Self::PassThrough(forwarder) => forwarder.finish(),
             Self::Openai(encoder) => encoder.finish(),
+            Self::Completions(encoder) => encoder.finish(),
             Self::Anthropic(encoder) => encoder.finish(),
             Self::Gemini(encoder) => encoder.finish(),
         }
@@ -104,7 +113,9 @@ impl Writer {
     pub(crate) fn fail(&mut self, error: &Error, request: Id<Request>) -> Bytes {
         match self {
             Self::PassThrough(forwarder) => forwarder.fail(error),
-            Self::Openai(_) => client::error_event(Dialect::Openai, error, request),
+            Self::Openai(_) | Self::Completions(_) => {
+                client::error_event(Dialect::Openai, error, request)
+            }
             Self::Anthropic(_) => client::error_event(Dialect::Anthropic, error, request),
             Self::Gemini(encoder) => encoder.fail(error),
         }
@@ -152,10 +163,26 @@ impl PassThrough {
 /// A whole answer as one body.
 pub(crate) fn whole(prompt: &Prompt, answer: &Answer) -> Bytes {
     let id = answer_id(prompt);
-    match prompt.call.dialect {
-        Dialect::Openai => completion::encode(answer, &id, prompt.at),
-        Dialect::Anthropic => anthropic::message::encode(answer, &id, prompt.shows_reasoning()),
-        Dialect::Gemini => gemini::answer::encode(answer, &id, prompt.shows_reasoning()),
+    let call = &prompt.call;
+    match (call.dialect, call.endpoint) {
+        (Dialect::Openai, Endpoint::Embeddings) => {
+            let in_base64 = embeddings::wants_base64(call);
+            // What is booked where the provider does not say it.
+            let usage = answer
+                .usage
+                .unwrap_or_else(|| measure::input_estimate(prompt));
+            embeddings::encode(answer, (&call.model, usage), in_base64)
+        }
+        (Dialect::Gemini, Endpoint::Embeddings) => {
+            let is_batch = gemini::embeddings::is_batch(&call.body);
+            gemini::embeddings::encode(answer, is_batch)
+        }
+        (Dialect::Openai, Endpoint::Completions) => legacy::encode(answer, &id, prompt.at),
+        (Dialect::Openai, Endpoint::Chat) => completion::encode(answer, &id, prompt.at),
+        (Dialect::Anthropic, _) => {
+            anthropic::message::encode(answer, &id, prompt.shows_reasoning())
+        }
+        (Dialect::Gemini, _) => gemini::answer::encode(answer, &id, prompt.shows_reasoning()),
     }
 }
 
@@ -175,6 +202,7 @@ pub(crate) fn replayed(prompt: &Prompt, answer: &Answer) -> Bytes {
 /// Named after the request, so that an answer leads to its booking.
 fn answer_id(prompt: &Prompt) -> String {
     let prefix = match prompt.call.dialect {
+        Dialect::Openai if prompt.call.endpoint == Endpoint::Completions => "cmpl-",
         Dialect::Openai => "chatcmpl-",
         Dialect::Anthropic => "msg_",
         Dialect::Gemini => "",

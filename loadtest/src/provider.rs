@@ -1,4 +1,4 @@
-//! A mock provider: OpenAI's and Gemini's chat APIs with deterministic answers, and books of what it charges for.
+//! A mock provider: the chat APIs of OpenAI, Anthropic and Gemini with deterministic answers, and books of what it charges for.
 //!
 //! It is cheap per request, because it shares the machine with what is measured, and does nothing by chance:
 //! an answer is a function of the prompt, and faults are asked for in the prompt (see [`directive`]).
@@ -7,10 +7,12 @@
 //! A module beside [`openai`] with `understand` and `Answer`, a variant of [`dialect::Dialect`], its paths in [`route`].
 
 pub mod answer;
+pub mod anthropic;
 pub mod body;
 pub mod books;
 pub mod dialect;
 pub mod directive;
+pub mod embeddings;
 pub mod gemini;
 pub mod openai;
 pub mod plan;
@@ -42,6 +44,7 @@ A prompt may hold directives:
   [[tokens=N]]      visible output tokens
   [[thoughts=N]]    reasoning tokens beside them
   [[cached=N]]      input tokens from the provider's cache
+  [[written=N]]     input tokens written to it for five minutes; [[written1h=N]] for an hour (anthropic)
   [[events=N]]      exactly N content events
   [[tool=A,B]]      call these tools, when tools are offered
   [[finish=WHY]]    stop, length or content_filter
@@ -58,7 +61,7 @@ pub struct Options {
     #[arg(long)]
     pub port: Option<u16>,
     /// Which protocol to speak.
-    #[arg(long, value_enum, default_value_t = Spoken::Both)]
+    #[arg(long, value_enum, default_value_t = Spoken::All)]
     pub dialect: Spoken,
     /// Accept this credential only; any by default, but one must be there.
     #[arg(long, value_name = "KEY")]
@@ -67,7 +70,7 @@ pub struct Options {
     #[arg(
         long = "model",
         value_name = "MODEL",
-        default_values = ["gpt-4o-mini", "gpt-4o", "gemini-2.5-flash", "gemini-2.5-pro"]
+        default_values = ["gpt-4o-mini", "gpt-4o", "gemini-2.5-flash", "gemini-2.5-pro", "claude-haiku-4-5"]
     )]
     pub models: Vec<String>,
     /// Calls kept in the books at most; more are refused with 503, and the run fails.
@@ -85,8 +88,11 @@ pub enum Spoken {
     Openai,
     /// Gemini's only.
     Gemini,
-    /// Both, told apart by path and headers.
-    Both,
+    /// Anthropic's only.
+    Anthropic,
+    /// All of them, told apart by path and headers.
+    #[value(alias = "both")]
+    All,
 }
 
 impl Default for Options {
@@ -95,7 +101,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             port: None,
-            dialect: Spoken::Both,
+            dialect: Spoken::All,
             require_key: None,
             models: vec!["gpt-4o-mini".to_owned(), "gemini-2.5-flash".to_owned()],
             books_max: BOOKS_MAX,
@@ -120,7 +126,8 @@ impl Options {
         match self.dialect {
             Spoken::Openai => Some(Dialect::OpenAi),
             Spoken::Gemini => Some(Dialect::Gemini),
-            Spoken::Both => None,
+            Spoken::Anthropic => Some(Dialect::Anthropic),
+            Spoken::All => None,
         }
     }
 }

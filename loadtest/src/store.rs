@@ -57,7 +57,8 @@ pub(crate) async fn events(pool: &PgPool, organizations: &[Uuid]) -> anyhow::Res
         "SELECT event.request_id AS request, event.organization_id AS organization, event.created_at
               , event.event_type AS kind, event.provider, event.model, event.outcome
               , COALESCE(event.usage_source, '') AS source, event.quantity, event.input_tokens AS input
-              , event.cache_read_tokens AS cache_read, event.output_tokens AS output
+              , event.cache_read_tokens AS cache_read, event.cache_write_5m_tokens AS write_5m
+              , event.cache_write_1h_tokens AS write_1h, event.output_tokens AS output
               , event.reasoning_tokens AS reasoning, event.cost_usd::text AS cost
               , COALESCE(request.prompt_text, '') AS prompt
            FROM usage_events AS event
@@ -198,6 +199,8 @@ fn event(row: &PgRow) -> anyhow::Result<Event> {
         tokens: Tokens {
             input: count(row, "input")?,
             cache_read: count(row, "cache_read")?,
+            cache_write_5m: count(row, "write_5m")?,
+            cache_write_1h: count(row, "write_1h")?,
             output: count(row, "output")?,
             reasoning: count(row, "reasoning")?,
         },

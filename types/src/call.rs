@@ -27,6 +27,8 @@ pub enum Dialect {
 pub enum Endpoint {
     /// A conversation that the model continues.
     Chat,
+    /// A text that the model continues: OpenAI's older form.
+    Completions,
     /// Texts turned into vectors.
     Embeddings,
 }
@@ -317,6 +319,7 @@ impl Endpoint {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
         }
     }

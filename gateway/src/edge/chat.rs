@@ -83,9 +83,13 @@ fn decode(route: &Route<'_>, received: &Received) -> Result<Call, Error> {
     let (headers, body) = (&received.head.headers, &received.body);
     match route {
         Route::Messages => anthropic::request::decode(body, headers),
-        Route::Gemini { model, action } => {
-            gemini::request::decode(model, delivery(*action, received.head.uri.query()), body)
-        }
+        Route::Gemini { model, action } => match action {
+            Action::Embed => gemini::embeddings::decode(model, body),
+            Action::EmbedBatch => gemini::embeddings::decode_batch(model, body),
+            _ => gemini::request::decode(model, delivery(*action, received.head.uri.query()), body),
+        },
+        Route::Completions => openai::legacy::decode(body),
+        Route::Embeddings => openai::embeddings::decode(body),
         _ => openai::request::decode(body),
     }
 }
@@ -98,6 +102,6 @@ fn delivery(action: Action, query: Option<&str>) -> Delivery {
             include_usage: true,
         },
         Action::Stream => Delivery::Array,
-        Action::Generate | Action::CountTokens | Action::Other => Delivery::Whole,
+        _ => Delivery::Whole,
     }
 }

@@ -14,6 +14,10 @@ use crate::wire::anthropic;
 pub(crate) enum Route<'a> {
     /// OpenAI's chat completions.
     ChatCompletions,
+    /// OpenAI's older form of them.
+    Completions,
+    /// OpenAI's embeddings.
+    Embeddings,
     /// Anthropic's messages.
     Messages,
     /// The count of their tokens.
@@ -52,6 +56,10 @@ pub(crate) enum Action {
     Stream,
     /// The tokens of a question.
     CountTokens,
+    /// A vector.
+    Embed,
+    /// Vectors.
+    EmbedBatch,
     /// A method that Gemini has and that is not served here.
     Other,
 }
@@ -61,10 +69,8 @@ const NOT_SUPPORTED: &[&str] = &[
     "assistants",
     "audio",
     "batches",
-    "completions",
     "containers",
     "conversations",
-    "embeddings",
     "evals",
     "files",
     "fine_tuning",
@@ -98,6 +104,8 @@ impl<'a> Route<'a> {
     fn of_rest(rest: &'a str) -> Self {
         match rest {
             "chat/completions" => Self::ChatCompletions,
+            "completions" => Self::Completions,
+            "embeddings" => Self::Embeddings,
             "messages" => Self::Messages,
             "messages/count_tokens" => Self::CountMessageTokens,
             "models" => Self::Models,
@@ -120,6 +128,8 @@ impl<'a> Route<'a> {
             "generateContent" => Action::Generate,
             "streamGenerateContent" => Action::Stream,
             "countTokens" => Action::CountTokens,
+            "embedContent" => Action::Embed,
+            "batchEmbedContents" => Action::EmbedBatch,
             // The names of models may have colons too, as those of fine-tuned ones and of Ollama's.
             other if is_method(other) => Action::Other,
             _ => return Self::Model(without_folder(named)),
@@ -149,7 +159,7 @@ impl<'a> Route<'a> {
     /// The dialect that is spoken there; where the path does not say it, the headers do.
     pub(crate) fn dialect(&self, path: &str, query: Option<&str>, headers: &HeaderMap) -> Dialect {
         match self {
-            Self::ChatCompletions => Dialect::Openai,
+            Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::Openai,
             Self::Messages | Self::CountMessageTokens => Dialect::Anthropic,
             Self::Gemini { .. } => Dialect::Gemini,
             _ if path.starts_with("/v1/messages/") => Dialect::Anthropic,
@@ -165,6 +175,8 @@ impl<'a> Route<'a> {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
             Self::Messages => "/v1/messages",
             Self::CountMessageTokens => "/v1/messages/count_tokens",
             Self::Gemini { action, .. } => action.as_str(),
@@ -186,6 +198,8 @@ impl Action {
             Self::Generate => "/v1beta/models/{id}:generateContent",
             Self::Stream => "/v1beta/models/{id}:streamGenerateContent",
             Self::CountTokens => "/v1beta/models/{id}:countTokens",
+            Self::Embed => "/v1beta/models/{id}:embedContent",
+            Self::EmbedBatch => "/v1beta/models/{id}:batchEmbedContents",
             Self::Other => "not supported",
         }
     }

@@ -119,7 +119,14 @@ async fn dispatch(
                 "{method} {path} is not served here yet"
             )))
         }
-        (Route::ChatCompletions | Route::Messages | Route::Gemini { .. }, &Method::POST) => {
+        (
+            Route::ChatCompletions
+            | Route::Completions
+            | Route::Embeddings
+            | Route::Messages
+            | Route::Gemini { .. },
+            &Method::POST,
+        ) => {
             let reply = chat::answer(shared, id, route, request).await;
             reply.map(response::from_reply)
         }

@@ -16,6 +16,7 @@ use types::reply::{Answer, Event};
 use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
+use crate::upstream::no_embeddings;
 use crate::wire::anthropic::stream::{Incoming, Reader};
 use crate::wire::anthropic::{BETA_HEADER, VERSION_HEADER, message};
 use crate::wire::fields::Fields;
@@ -98,8 +99,11 @@ impl Provider for Anthropic {
         prompt: &Prompt,
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error> {
+        if prompt.call.endpoint == Endpoint::Embeddings {
+            return Err(no_embeddings());
+        }
         let body = if prompt.is_pass_through(self) {
-            passed(prompt)?
+            passed(prompt, output_tokens_max)?
         } else {
             request::encode(&prompt.call, &prompt.deployment.model, output_tokens_max)?
         };
@@ -108,7 +112,7 @@ impl Provider for Anthropic {
 
     fn count_request(&self, prompt: &Prompt) -> Result<Option<Request<Bytes>>, Error> {
         let body = if prompt.is_pass_through(self) {
-            passed(prompt)?
+            passed(prompt, None)?
         } else {
             request::encode_count(&prompt.call, &prompt.deployment.model)?
         };
@@ -126,7 +130,7 @@ impl Provider for Anthropic {
         Ok(count.input_tokens)
     }
 
-    fn answer(&self, _endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
+    fn answer(&self, _prompt: &Prompt, body: &[u8]) -> Result<Answer, UpstreamError> {
         message::decode(body).map_err(|error| UpstreamError::malformed(&error))
     }
 
@@ -145,14 +149,17 @@ impl Provider for Anthropic {
     }
 }
 
-/// The client's own body, with the model as the provider calls it.
-fn passed(prompt: &Prompt) -> Result<Bytes, Error> {
-    if prompt.call.model == prompt.deployment.model {
+/// The client's own body, with the model as the provider calls it, and a lowered limit.
+fn passed(prompt: &Prompt, output_tokens_max: Option<u64>) -> Result<Bytes, Error> {
+    if prompt.call.model == prompt.deployment.model && output_tokens_max.is_none() {
         return Ok(prompt.call.body.clone());
     }
     let mut fields = Fields::parse(&prompt.call.body).map_err(Error::internal)?;
     let model = to_raw_value(&prompt.deployment.model).map_err(Error::internal)?;
     fields.set("model", model);
+    if let Some(limit) = output_tokens_max {
+        fields.set("max_tokens", to_raw_value(&limit).map_err(Error::internal)?);
+    }
     let body = serde_json::to_vec(&fields).map_err(Error::internal)?;
     Ok(body.into())
 }

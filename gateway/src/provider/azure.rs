@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use types::call::{Dialect, Endpoint};
+use types::call::Dialect;
 use types::reply::Answer;
 
 use super::openai::Openai;
@@ -47,8 +47,9 @@ impl Azure {
             return Err(Error::UnknownModel(prompt.call.model.clone()));
         }
         let url = format!(
-            "{}/openai/deployments/{deployment}/chat/completions?api-version={API_VERSION}",
-            self.base_url
+            "{}/openai/deployments/{deployment}/{}?api-version={API_VERSION}",
+            self.base_url,
+            self.openai.path(prompt)
         );
         url.parse().map_err(Error::internal)
     }
@@ -74,8 +75,8 @@ impl Provider for Azure {
             .map_err(Error::internal)
     }
 
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
-        self.openai.answer(endpoint, body)
+    fn answer(&self, prompt: &Prompt, body: &[u8]) -> Result<Answer, UpstreamError> {
+        self.openai.answer(prompt, body)
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

@@ -14,6 +14,7 @@ use types::reply::{Answer, Assembly, Event};
 use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut, is_safe_path};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
+use crate::wire::gemini::embeddings;
 
 mod pass;
 mod request;
@@ -72,6 +73,23 @@ impl Gemini {
         url.parse().map_err(Error::internal)
     }
 
+    /// One question for vectors, in the form that the client chose, or else in that of several.
+    fn embed_request(&self, prompt: &Prompt) -> Result<Request<Bytes>, Error> {
+        let (call, model) = (&prompt.call, &prompt.deployment.model);
+        if !prompt.is_pass_through(self) {
+            let body = request::encode_embeddings(call, model)?;
+            return self.post(prompt, "batchEmbedContents", body);
+        }
+        let is_batch = embeddings::is_batch(&call.body);
+        let body = pass::renamed(&call.body, model, is_batch)?;
+        let method = if is_batch {
+            "batchEmbedContents"
+        } else {
+            "embedContent"
+        };
+        self.post(prompt, method, body)
+    }
+
     /// How the answer is asked for.
     pub(super) fn method(prompt: &Prompt) -> &'static str {
         if prompt.call.delivery.is_stream() {
@@ -105,6 +123,9 @@ impl Provider for Gemini {
         prompt: &Prompt,
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error> {
+        if prompt.call.endpoint == Endpoint::Embeddings {
+            return self.embed_request(prompt);
+        }
         self.post(
             prompt,
             Self::method(prompt),
@@ -134,7 +155,11 @@ impl Provider for Gemini {
         Ok(count.total_tokens)
     }
 
-    fn answer(&self, _endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
+    fn answer(&self, prompt: &Prompt, body: &[u8]) -> Result<Answer, UpstreamError> {
+        if prompt.call.endpoint == Endpoint::Embeddings {
+            return embeddings::decode_answer(body, &prompt.deployment.model)
+                .map_err(|error| UpstreamError::malformed(&error));
+        }
         let mut reader = response::Reader::default();
         let mut assembly = Assembly::default();
         let mut events = Vec::new();

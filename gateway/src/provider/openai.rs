@@ -17,14 +17,16 @@ use super::{Decoder, MESSAGE_BYTES_MAX, Pass, Provider, cut};
 use crate::error::{Error, Rejection, UpstreamError};
 use crate::prompt::Prompt;
 use crate::wire::fields::Fields;
-use crate::wire::openai::{chunk, completion};
+use crate::wire::openai::{chunk, completion, embeddings};
 
 mod request;
 
 /// An endpoint that speaks OpenAI's protocol.
 #[derive(Debug)]
 pub(crate) struct Openai {
+    chat_url: http::Uri,
     completions_url: http::Uri,
+    embeddings_url: http::Uri,
     authorization: Option<header::HeaderValue>,
     /// OpenAI itself wants `max_completion_tokens`; most compatible servers know only `max_tokens`.
     token_limit_field: &'static str,
@@ -37,14 +39,16 @@ impl Openai {
         api_key: Option<&str>,
         is_openai: bool,
     ) -> anyhow::Result<Self> {
+        let base_url = base_url.trim_end_matches('/');
         let authorization = api_key.map(|key| {
             let mut value = header::HeaderValue::from_str(&format!("Bearer {key}"))?;
             value.set_sensitive(true);
             anyhow::Ok(value)
         });
         Ok(Self {
-            completions_url: format!("{}/chat/completions", base_url.trim_end_matches('/'))
-                .parse()?,
+            chat_url: format!("{base_url}/chat/completions").parse()?,
+            completions_url: format!("{base_url}/completions").parse()?,
+            embeddings_url: format!("{base_url}/embeddings").parse()?,
             authorization: authorization.transpose()?,
             token_limit_field: if is_openai {
                 "max_completion_tokens"
@@ -54,6 +58,23 @@ impl Openai {
         })
     }
 
+    /// Where a prompt is sent to, below the base URL.
+    pub(super) fn path(&self, prompt: &Prompt) -> &'static str {
+        match prompt.call.endpoint {
+            Endpoint::Embeddings => "embeddings",
+            Endpoint::Completions if prompt.is_pass_through(self) => "completions",
+            Endpoint::Completions | Endpoint::Chat => "chat/completions",
+        }
+    }
+
+    fn url(&self, prompt: &Prompt) -> &http::Uri {
+        match self.path(prompt) {
+            "embeddings" => &self.embeddings_url,
+            "completions" => &self.completions_url,
+            _ => &self.chat_url,
+        }
+    }
+
     /// The request's body.
     pub(super) fn body(
         &self,
@@ -61,6 +82,9 @@ impl Openai {
         output_tokens_max: Option<u64>,
     ) -> Result<Bytes, Error> {
         if !prompt.is_pass_through(self) {
+            if prompt.call.endpoint == Endpoint::Embeddings {
+                return request::encode_embeddings(&prompt.call, &prompt.deployment.model);
+            }
             let (model, limit_field) = (&prompt.deployment.model, self.token_limit_field);
             return request::encode(&prompt.call, model, output_tokens_max, limit_field);
         }
@@ -82,7 +106,12 @@ impl Openai {
             // A lowered cap replaces the caller's, whichever name that has.
             let names = ["max_tokens", "max_completion_tokens"];
             let theirs = names.into_iter().find(|name| fields.get(name).is_some());
-            fields.set(theirs.unwrap_or(self.token_limit_field), raw(&limit)?);
+            let ours = match prompt.call.endpoint {
+                // The older form never got the newer name.
+                Endpoint::Completions => "max_tokens",
+                Endpoint::Chat | Endpoint::Embeddings => self.token_limit_field,
+            };
+            fields.set(theirs.unwrap_or(ours), raw(&limit)?);
         }
         let body = serde_json::to_vec(&fields).map_err(Error::internal)?;
         Ok(body.into())
@@ -99,7 +128,7 @@ impl Provider for Openai {
         prompt: &Prompt,
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error> {
-        let mut request = Request::post(self.completions_url.clone())
+        let mut request = Request::post(self.url(prompt).clone())
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization.clone());
@@ -109,7 +138,12 @@ impl Provider for Openai {
             .map_err(Error::internal)
     }
 
-    fn answer(&self, _endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
+    fn answer(&self, prompt: &Prompt, body: &[u8]) -> Result<Answer, UpstreamError> {
+        if prompt.call.endpoint == Endpoint::Embeddings {
+            let with_vectors = !prompt.is_pass_through(self);
+            return embeddings::decode_answer(body, with_vectors)
+                .map_err(|error| UpstreamError::malformed(&error));
+        }
         let decoded = completion::decode(body).map_err(|error| UpstreamError::malformed(&error))?;
         decoded.map_err(|error| told_late(&error))
     }

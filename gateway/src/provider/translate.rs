@@ -31,6 +31,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("container", "a container at one provider"),
     ("mcp_servers", "servers that a provider asks itself"),
     ("audio", "an answer that is spoken"),
+    ("echo", "the question in front of its answer"),
+    ("suffix", "a text between two others"),
     ("responseMimeType", "an answer in this form"),
 ];
 
@@ -41,7 +43,10 @@ const MODALITIES: [&str; 2] = ["modalities", "responseModalities"];
 pub(super) fn check(call: &Call) -> Result<(), Error> {
     let extra = &call.parameters.extra;
     for (name, what) in REFUSED {
-        if extra.contains_key(*name) {
+        if extra
+            .get(*name)
+            .is_some_and(|value| *value != Value::Bool(false))
+        {
             return Err(refused(name, what));
         }
     }

@@ -55,12 +55,17 @@ impl Provider for Vertex {
         prompt: &Prompt,
         output_tokens_max: Option<u64>,
     ) -> Result<Request<Bytes>, Error> {
+        if prompt.call.endpoint == Endpoint::Embeddings {
+            // Another method, with another form of its own.
+            let text = "embeddings at Vertex are not served here yet";
+            return Err(Error::NotSupported(text.to_owned()));
+        }
         let body = self.gemini.body(prompt, output_tokens_max)?;
         self.post(prompt, Gemini::method(prompt), body)
     }
 
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Result<Answer, UpstreamError> {
-        self.gemini.answer(endpoint, body)
+    fn answer(&self, prompt: &Prompt, body: &[u8]) -> Result<Answer, UpstreamError> {
+        self.gemini.answer(prompt, body)
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

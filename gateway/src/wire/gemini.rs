@@ -4,6 +4,7 @@
 //! names in camel case and in snake case are both legal, and SDKs send both, even in one body.
 
 pub(crate) mod answer;
+pub(crate) mod embeddings;
 pub(crate) mod error;
 pub(crate) mod models;
 mod part;

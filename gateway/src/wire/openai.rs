@@ -5,7 +5,9 @@
 pub(crate) mod chunk;
 pub(crate) mod completion;
 
+pub(crate) mod embeddings;
 pub(crate) mod error;
+pub(crate) mod legacy;
 pub(crate) mod message;
 pub(crate) mod models;
 pub(crate) mod request;

@@ -29,6 +29,8 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) const GEMINI: &str = "gemini/gemini-2.5-flash";
 /// A model behind an OpenAI-compatible address.
 pub(crate) const OPENAI: &str = "mock/gpt-4o-mini";
+/// Anthropic's model.
+pub(crate) const ANTHROPIC: &str = "anthropic/claude-haiku-4-5";
 
 /// A gateway between a provider and a database.
 #[derive(Debug)]
@@ -127,7 +129,7 @@ impl Stack {
     }
 }
 
-/// A provider of both dialects.
+/// A provider of every dialect.
 pub(crate) async fn provider() -> Server {
     Server::start(&Options::default()).await.unwrap()
 }
@@ -153,12 +155,16 @@ lock_timeout_ms = 30000
 base_url = "{mock}"
 api_key = "provider-secret-canary"
 
+[providers.anthropic]
+base_url = "{mock}"
+api_key = "provider-secret-canary"
+
 [providers.mock]
 kind = "openai"
 base_url = "{mock}/v1"
 api_key = "provider-secret-canary"
 price_provider = "openai"
-models = ["gpt-4o-mini"]
+models = ["gpt-4o-mini", "text-embedding-3-small"]
 
 [models.aliases]
 default = "{GEMINI}"

@@ -1,7 +1,7 @@
 //! The price list, read independently of the gateway, and the cost of a call by it.
 //!
-//! Per million tokens: input without cache reads at `input`, cache reads at `cache_read`, output without reasoning at
-//! `output`, reasoning at `reasoning`; a class without a price of its own costs what its whole costs. A standard tier
+//! Per million tokens: input without cache reads and writes at `input`, cache reads at `cache_read`, writes at
+//! `cache_write` and `cache_write_1h`, output without reasoning at `output`, reasoning at `reasoning`; a class without a price of its own costs what its whole costs. A standard tier
 //! whose `input_tokens_over` the input exceeds prices the whole call.
 
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ struct Rates {
     input: Usd,
     output: Usd,
     cache_read: Option<Usd>,
+    cache_write: Option<Usd>,
+    cache_write_1h: Option<Usd>,
     reasoning: Option<Usd>,
 }
 
@@ -72,6 +74,8 @@ struct WrittenRates {
     input: String,
     output: Option<String>,
     cache_read: Option<String>,
+    cache_write: Option<String>,
+    cache_write_1h: Option<String>,
     reasoning: Option<String>,
 }
 
@@ -142,6 +146,8 @@ impl Rates {
             input: decimal(&written.input)?,
             output: optional(&written.output)?.unwrap_or_default(),
             cache_read: optional(&written.cache_read)?,
+            cache_write: optional(&written.cache_write)?,
+            cache_write_1h: optional(&written.cache_write_1h)?,
             reasoning: optional(&written.reasoning)?,
         })
     }
@@ -150,13 +156,18 @@ impl Rates {
         let part =
             |whole: u64, part: u64| whole.checked_sub(part).context("a part exceeds its whole");
         let cache_read = self.cache_read.as_ref().unwrap_or(&self.input);
+        let write = self.cache_write.as_ref().unwrap_or(&self.input);
+        let long_write = self.cache_write_1h.as_ref().unwrap_or(write);
         let reasoning = self.reasoning.as_ref().unwrap_or(&self.output);
+        let written = call.cache_write_5m_tokens + call.cache_write_1h_tokens;
         let lines = [
             (
-                part(call.input_tokens, call.cache_read_tokens)?,
+                part(call.input_tokens, call.cache_read_tokens + written)?,
                 &self.input,
             ),
             (call.cache_read_tokens, cache_read),
+            (call.cache_write_5m_tokens, write),
+            (call.cache_write_1h_tokens, long_write),
             (
                 part(call.output_tokens, call.reasoning_tokens)?,
                 &self.output,
@@ -238,6 +249,7 @@ usd = { input = "7", output = "7" }
             cache_read: 1,
             output: 10,
             reasoning: 4,
+            ..Tokens::default()
         };
         // 99 × 0.15 + 1 × 0.075 + 6 × 0.6 + 4 × 0.6, by a million.
         assert_eq!(cost(tokens), "0.000020925000");
@@ -250,6 +262,7 @@ usd = { input = "7", output = "7" }
             cache_read: 1,
             output: 2,
             reasoning: 1,
+            ..Tokens::default()
         };
         assert_eq!(cost(tokens), "0.001006000000");
     }

@@ -11,9 +11,12 @@ use hyper::body::Incoming;
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::anthropic;
 use super::body::{Body, Events, Manner, Written};
 use super::books::{Books, Call, Entry};
 use super::dialect::{Dialect, RETRY_AFTER_SECONDS, Refusal, Understood};
+use super::directive::Directives;
+use super::embeddings;
 use super::gemini::{self, Framing};
 use super::openai;
 use super::plan::{Plan, Tokens};
@@ -46,8 +49,8 @@ impl Provider {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default();
-        let gemini = is_gemini(&parts.headers, query);
-        let route = Route::of(&parts.method, parts.uri.path(), query, gemini);
+        let spoken = spoken(&parts.headers, query);
+        let route = Route::of(&parts.method, parts.uri.path(), query, spoken);
 
         let Some(dialect) = route.dialect() else {
             return self.books(&route);
@@ -106,6 +109,38 @@ impl Provider {
                 self.complete(Dialect::OpenAi, call, Framing::Events, number)
                     .await
             }
+            Route::Completions => {
+                let call = openai::understand_text(&read(body).await?)
+                    .map_err(|error| senseless(&error))?;
+                self.complete(Dialect::OpenAi, call, Framing::Events, number)
+                    .await
+            }
+            Route::Embeddings => {
+                let call = embeddings::openai(&read(body).await?);
+                self.embed(call.map_err(|error| senseless(&error))?, number)
+                    .await
+            }
+            Route::Embed { model, is_batch } => {
+                let call = embeddings::gemini(&model, is_batch, &read(body).await?);
+                self.embed(call.map_err(|error| senseless(&error))?, number)
+                    .await
+            }
+            Route::Messages => {
+                let call =
+                    anthropic::understand(&read(body).await?).map_err(|error| senseless(&error))?;
+                self.complete(Dialect::Anthropic, call, Framing::Events, number)
+                    .await
+            }
+            Route::CountMessageTokens => {
+                let tokens = anthropic::count(&read(body).await?);
+                let tokens = tokens.map_err(|error| senseless(&error))?;
+                plain(json!({ "input_tokens": tokens }).to_string().into())
+            }
+            Route::CountTokens(model) => {
+                let tokens = gemini::count(&model, &read(body).await?);
+                let tokens = tokens.map_err(|error| senseless(&error))?;
+                plain(json!({ "totalTokens": tokens }).to_string().into())
+            }
             Route::Generate(model) => {
                 let body = read(body).await?;
                 let call =
@@ -153,6 +188,33 @@ impl Provider {
         Ok(response)
     }
 
+    /// Books and answers a request for vectors, as [`Provider::complete`] does one for an answer.
+    async fn embed(
+        &self,
+        call: embeddings::Understood,
+        number: u64,
+    ) -> Result<Response<Body>, Refusal> {
+        let dialect = call.dialect();
+        let plan = call.prompt.plan().map_err(|error| senseless(&error))?;
+        let tokens = Tokens {
+            output: 0,
+            ..plan.tokens
+        };
+        let directives = &call.prompt.directives;
+        let id = format!("embd-{:08x}{number:010x}", self.run);
+        let entry = self.open(dialect, &id, (&call.model, false), (directives, tokens))?;
+        sleep(directives.delay).await;
+        if let Some(status) = directives.status {
+            let refusal = Refusal::new(status, format!("the prompt asks for {status}"));
+            entry.complete();
+            return Ok(refused(dialect, &refusal));
+        }
+        Ok(respond(
+            StatusCode::OK,
+            Body::Whole(call.whole(tokens.input), entry),
+        ))
+    }
+
     fn enter(
         &self,
         dialect: Dialect,
@@ -160,16 +222,27 @@ impl Provider {
         call: &Understood,
         plan: &Plan,
     ) -> Result<Entry, Refusal> {
-        let refusal = call.prompt.directives.status;
+        let asked = (call.model.as_str(), call.stream);
+        self.open(dialect, id, asked, (&call.prompt.directives, plan.tokens))
+    }
+
+    fn open(
+        &self,
+        dialect: Dialect,
+        id: &str,
+        (model, stream): (&str, bool),
+        (directives, tokens): (&Directives, Tokens),
+    ) -> Result<Entry, Refusal> {
+        let refusal = directives.status;
         let tokens = match refusal {
             Some(_) => Tokens::default(),
-            None => plan.tokens,
+            None => tokens,
         };
         let booked = Call {
-            stream: call.stream,
+            stream,
             status: refusal.unwrap_or(StatusCode::OK).as_u16(),
-            mark: call.prompt.directives.mark.clone(),
-            ..Call::new(id.to_owned(), dialect.name(), &call.model, tokens)
+            mark: directives.mark.clone(),
+            ..Call::new(id.to_owned(), dialect.name(), model, tokens)
         };
         let full = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the mock's books are full");
         self.books.open(booked).ok_or_else(full)
@@ -178,6 +251,7 @@ impl Provider {
     fn id(&self, dialect: Dialect, number: u64) -> String {
         let prefix = match dialect {
             Dialect::OpenAi => "chatcmpl-",
+            Dialect::Anthropic => "msg_",
             Dialect::Gemini => "",
         };
         format!("{prefix}{:08x}{number:010x}", self.run)
@@ -207,9 +281,24 @@ fn answered(
                 model: call.model,
                 plan,
                 usage_hidden,
+                form: call.form,
             };
             if call.stream {
                 Ok(answer.events(call.include_usage))
+            } else {
+                Err(answer.whole())
+            }
+        }
+        Dialect::Anthropic => {
+            let answer = anthropic::Answer {
+                id: id.to_owned(),
+                model: call.model,
+                plan,
+                usage_hidden,
+                include_thoughts: call.include_thoughts,
+            };
+            if call.stream {
+                Ok(answer.events())
             } else {
                 Err(answer.whole())
             }
@@ -267,7 +356,7 @@ fn streamed(events: Events, framing: Framing) -> Response<Body> {
 
 fn refused(dialect: Dialect, refusal: &Refusal) -> Response<Body> {
     let mut response = respond(refusal.status, Body::Plain(dialect.error(refusal)));
-    if dialect == Dialect::OpenAi && refusal.retries() {
+    if dialect != Dialect::Gemini && refusal.retries() {
         let after = HeaderValue::from(RETRY_AFTER_SECONDS);
         response.headers_mut().insert(RETRY_AFTER, after);
     }
@@ -296,10 +385,19 @@ fn senseless(error: &anyhow::Error) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, format!("{error:#}"))
 }
 
-fn is_gemini(headers: &HeaderMap, query: &str) -> bool {
-    headers.contains_key("x-goog-api-key")
+/// Whose client it is, where the path does not say it.
+fn spoken(headers: &HeaderMap, query: &str) -> Dialect {
+    if headers.contains_key("anthropic-version") {
+        return Dialect::Anthropic;
+    }
+    let gemini = headers.contains_key("x-goog-api-key")
         || headers.contains_key("x-goog-api-client")
-        || key_in(query).is_some()
+        || key_in(query).is_some();
+    if gemini {
+        Dialect::Gemini
+    } else {
+        Dialect::OpenAi
+    }
 }
 
 fn credential<'a>(dialect: Dialect, headers: &'a HeaderMap, query: &'a str) -> Option<&'a str> {
@@ -310,6 +408,7 @@ fn credential<'a>(dialect: Dialect, headers: &'a HeaderMap, query: &'a str) -> O
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     match dialect {
         Dialect::OpenAi => bearer,
+        Dialect::Anthropic => header("x-api-key").or(bearer),
         Dialect::Gemini => header("x-goog-api-key")
             .or_else(|| key_in(query))
             .or(bearer),

@@ -17,9 +17,9 @@ use crate::clock;
 /// One call, as the provider booked it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
-    /// The id in the answer: `chatcmpl-…`, or Gemini's `responseId`; a refusal's is in its `x-request-id`.
+    /// The id in the answer: `chatcmpl-…`, `msg_…`, or Gemini's `responseId`; a refusal's is in its `x-request-id`.
     pub id: String,
-    /// `openai` or `gemini`.
+    /// `openai`, `anthropic` or `gemini`.
     pub dialect: String,
     /// As the client named it.
     pub model: String,
@@ -33,6 +33,12 @@ pub struct Call {
     pub input_tokens: u64,
     /// The part of the input that came from the provider's cache.
     pub cache_read_tokens: u64,
+    /// The part of the input that was written to the provider's cache for five minutes.
+    #[serde(default)]
+    pub cache_write_5m_tokens: u64,
+    /// The part of the input that was written to it for an hour.
+    #[serde(default)]
+    pub cache_write_1h_tokens: u64,
     /// Output, reasoning included.
     pub output_tokens: u64,
     /// The part of the output that is reasoning.
@@ -188,6 +194,8 @@ impl Call {
             completed: false,
             input_tokens: tokens.input,
             cache_read_tokens: tokens.cache_read,
+            cache_write_5m_tokens: tokens.cache_write_5m,
+            cache_write_1h_tokens: tokens.cache_write_1h,
             output_tokens: tokens.output,
             reasoning_tokens: tokens.reasoning,
             at: clock::now(),

@@ -1,4 +1,4 @@
-//! The two dialects the mock speaks: how a refusal and a list of models look in each.
+//! The dialects the mock speaks: how a refusal and a list of models look in each.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,8 +11,19 @@ use super::plan::Prompt;
 pub enum Dialect {
     /// Chat completions.
     OpenAi,
+    /// Messages.
+    Anthropic,
     /// generateContent.
     Gemini,
+}
+
+/// What a model is asked to continue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A conversation.
+    Chat,
+    /// A text: OpenAI's older form.
+    Text,
 }
 
 /// A request that was read.
@@ -26,6 +37,8 @@ pub struct Understood {
     pub include_usage: bool,
     /// Whether it wants to see thoughts.
     pub include_thoughts: bool,
+    /// What is to be continued.
+    pub form: Form,
     /// What it says.
     pub prompt: Prompt,
 }
@@ -65,6 +78,7 @@ impl Dialect {
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
         }
     }
@@ -73,6 +87,7 @@ impl Dialect {
     pub fn unauthorized(self) -> Refusal {
         match self {
             Self::OpenAi => Refusal::new(StatusCode::UNAUTHORIZED, "Incorrect API key provided."),
+            Self::Anthropic => Refusal::new(StatusCode::UNAUTHORIZED, "invalid x-api-key"),
             Self::Gemini => Refusal::new(StatusCode::BAD_REQUEST, GEMINI_UNAUTHORIZED),
         }
     }
@@ -81,6 +96,7 @@ impl Dialect {
     pub fn error(self, refusal: &Refusal) -> Bytes {
         let body = match self {
             Self::OpenAi => openai_error(refusal),
+            Self::Anthropic => anthropic_error(refusal),
             Self::Gemini => gemini_error(refusal),
         };
         Bytes::from(body.to_string())
@@ -92,6 +108,9 @@ impl Dialect {
         let models: Vec<Value> = models.collect();
         let body = match self {
             Self::OpenAi => json!({ "object": "list", "data": models }),
+            Self::Anthropic => {
+                json!({ "data": models, "has_more": false, "first_id": null, "last_id": null })
+            }
             Self::Gemini => json!({ "models": models }),
         };
         Bytes::from(body.to_string())
@@ -106,6 +125,9 @@ impl Dialect {
         match self {
             Self::OpenAi => {
                 json!({ "id": model, "object": "model", "created": 0, "owned_by": "mock" })
+            }
+            Self::Anthropic => {
+                json!({ "type": "model", "id": model, "display_name": model, "created_at": "1970-01-01T00:00:00Z" })
             }
             Self::Gemini => json!({
                 "name": format!("models/{model}"),
@@ -127,6 +149,23 @@ fn openai_error(refusal: &Refusal) -> Value {
     };
     let message = &refusal.message;
     json!({ "error": { "message": message, "type": kind, "param": null, "code": code } })
+}
+
+fn anthropic_error(refusal: &Refusal) -> Value {
+    let kind = match refusal.status.as_u16() {
+        400 => "invalid_request_error",
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        504 => "timeout_error",
+        529 => "overloaded_error",
+        _ => "api_error",
+    };
+    let error = json!({ "type": kind, "message": refusal.message });
+    json!({ "type": "error", "error": error, "request_id": "req_mock" })
 }
 
 fn gemini_error(refusal: &Refusal) -> Value {

@@ -50,6 +50,10 @@ pub struct Directives {
     pub thoughts: u64,
     /// `[[cached=N]]`: input tokens read from the provider's cache.
     pub cached: u64,
+    /// `[[written=N]]`: input tokens written to the provider's cache for five minutes.
+    pub written: u64,
+    /// `[[written1h=N]]`: input tokens written to it for an hour.
+    pub written_1h: u64,
     /// `[[events=N]]`: exactly this many content events.
     pub events: Option<usize>,
     /// `[[tool=NAME]]` or `[[tool=A,B]]`: tools to call, when tools are offered.
@@ -87,6 +91,8 @@ impl Directives {
             "tokens" => self.tokens = Some(tokens(value)?),
             "thoughts" => self.thoughts = tokens(value)?,
             "cached" => self.cached = tokens(value)?,
+            "written" => self.written = tokens(value)?,
+            "written1h" => self.written_1h = tokens(value)?,
             "events" => self.events = Some(events(value)?),
             "tool" => {
                 self.tools = value.split(',').map(str::trim).map(str::to_owned).collect();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Written;
-use super::dialect::{Understood, with};
+use super::dialect::{Form, Understood, with};
 use super::directive::Finish;
 use super::openai;
 use super::plan::{Plan, Prompt, Tokens};
@@ -100,9 +100,19 @@ pub fn understand(model: &str, stream: bool, body: &[u8]) -> anyhow::Result<Unde
         model: model.to_owned(),
         stream,
         include_usage: true,
+        form: Form::Chat,
         include_thoughts: request.generation_config.thinking_config.include_thoughts,
         prompt,
     })
+}
+
+/// Reads a request to count tokens: contents alone, or a whole request within it.
+pub fn count(model: &str, body: &[u8]) -> anyhow::Result<u64> {
+    let body: Value =
+        serde_json::from_slice(body).context("the body is not a CountTokensRequest")?;
+    let request = body.get("generateContentRequest").unwrap_or(&body);
+    let understood = understand(model, false, request.to_string().as_bytes())?;
+    Ok(understood.prompt.plan()?.tokens.input)
 }
 
 /// What the real API refuses: other roles, turns without parts, and for Gemini 3 a lost thought signature.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::dialect::{Understood, with};
+use super::dialect::{Form, Understood, with};
 use super::directive::Finish;
 use super::plan::{Plan, Prompt, Tokens};
 
@@ -82,6 +82,34 @@ pub fn understand(body: &[u8]) -> anyhow::Result<Understood> {
         stream: request.stream.unwrap_or_default(),
         include_usage: options.and_then(|options| options.include_usage) == Some(true),
         include_thoughts: false,
+        form: Form::Chat,
+        prompt,
+    })
+}
+
+#[derive(Deserialize)]
+struct TextRequest {
+    model: String,
+    prompt: String,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    n: Option<u64>,
+    max_tokens: Option<u64>,
+}
+
+/// Reads a request of the older form.
+pub fn understand_text(body: &[u8]) -> anyhow::Result<Understood> {
+    let request: TextRequest =
+        serde_json::from_slice(body).context("the body is not a completion request")?;
+    let mut prompt = Prompt::new(request.n, request.max_tokens)?;
+    prompt.text(&request.prompt)?;
+    let options = request.stream_options;
+    Ok(Understood {
+        model: request.model,
+        stream: request.stream.unwrap_or_default(),
+        include_usage: options.and_then(|options| options.include_usage) == Some(true),
+        include_thoughts: false,
+        form: Form::Text,
         prompt,
     })
 }
@@ -141,6 +169,8 @@ pub struct Answer {
     pub plan: Plan,
     /// Whether usage is told at all.
     pub usage_hidden: bool,
+    /// What is continued.
+    pub form: Form,
 }
 
 impl Answer {
@@ -149,7 +179,7 @@ impl Answer {
         let choices = (0..self.plan.choices).map(|choice| self.choice(choice));
         let answer = json!({
             "id": self.id,
-            "object": "chat.completion",
+            "object": if self.is_text() { "text_completion" } else { "chat.completion" },
             "created": self.created,
             "model": self.model,
             "choices": choices.collect::<Vec<_>>(),
@@ -160,7 +190,16 @@ impl Answer {
         Bytes::from(with(answer, "usage", told).to_string())
     }
 
+    fn is_text(&self) -> bool {
+        self.form == Form::Text
+    }
+
     fn choice(&self, choice: u64) -> Value {
+        if self.is_text() {
+            let finish = finish_reason(self.plan.finish);
+            let text = self.plan.text(choice);
+            return json!({ "index": choice, "text": text, "logprobs": null, "finish_reason": finish });
+        }
         let text = self.plan.tools.is_empty().then(|| self.plan.text(choice));
         let message = json!({ "role": "assistant", "content": text, "refusal": null });
         let called = text.is_none().then(|| self.tool_calls(choice));

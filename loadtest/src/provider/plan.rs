@@ -44,6 +44,10 @@ pub struct Tokens {
     pub input: u64,
     /// The part of the input that was read from the provider's cache.
     pub cache_read: u64,
+    /// The part of the input that was written to the provider's cache for five minutes.
+    pub cache_write_5m: u64,
+    /// The part of the input that was written to the provider's cache for an hour.
+    pub cache_write_1h: u64,
     /// Output, reasoning included.
     pub output: u64,
     /// The part of the output that is reasoning.
@@ -159,11 +163,18 @@ impl Prompt {
     }
 
     fn tokens(&self, reasoning: u64, visible: u64) -> Tokens {
-        let cached = self.directives.cached;
+        let (cached, written) = (self.directives.cached, self.directives.written);
+        let written_1h = self.directives.written_1h;
         let reasoning = reasoning * self.choices;
         Tokens {
-            input: self.bytes.div_ceil(BYTES_PER_TOKEN).max(1).max(cached),
+            input: self
+                .bytes
+                .div_ceil(BYTES_PER_TOKEN)
+                .max(1)
+                .max(cached + written + written_1h),
             cache_read: cached,
+            cache_write_5m: written,
+            cache_write_1h: written_1h,
             output: reasoning + visible * self.choices,
             reasoning,
         }
@@ -272,6 +283,7 @@ mod tests {
             cache_read: 100,
             output: 12,
             reasoning: 7,
+            ..Tokens::default()
         };
         assert_eq!((plan.events, plan.tokens), (34, expected));
         assert!((0..34).all(|event| !plan.piece(0, event).is_empty()));

@@ -16,6 +16,23 @@ pub enum Route {
     ClearBooks,
     /// `POST …/chat/completions`.
     Chat,
+    /// `POST …/completions`.
+    Completions,
+    /// `POST …/embeddings`.
+    Embeddings,
+    /// `POST …/models/{model}:embedContent`, or `:batchEmbedContents`.
+    Embed {
+        /// The model.
+        model: String,
+        /// Whether it is the second.
+        is_batch: bool,
+    },
+    /// `POST …/messages`.
+    Messages,
+    /// `POST …/messages/count_tokens`.
+    CountMessageTokens,
+    /// `POST …/models/{model}:countTokens`.
+    CountTokens(String),
     /// `POST …/models/{model}:generateContent`.
     Generate(String),
     /// `POST …/models/{model}:streamGenerateContent`.
@@ -29,19 +46,22 @@ pub enum Route {
 }
 
 impl Route {
-    /// The route of a request; `gemini_headers` tells whose list of models `GET /v1/models` is.
-    pub fn of(method: &Method, path: &str, query: &str, gemini_headers: bool) -> Self {
+    /// The route of a request; `spoken` tells whose list of models `GET /v1/models` is.
+    pub fn of(method: &Method, path: &str, query: &str, spoken: Dialect) -> Self {
         let (version, rest) = split_version(path);
         let dialect = match version {
             "/v1beta" => Dialect::Gemini,
-            _ if gemini_headers => Dialect::Gemini,
-            _ => Dialect::OpenAi,
+            _ => spoken,
         };
         match (method.as_str(), rest) {
             ("GET", "/books") => Self::ReadBooks,
             ("GET", "/books/totals") => Self::ReadTotals,
             ("DELETE", "/books") => Self::ClearBooks,
             ("POST", "/chat/completions") => Self::Chat,
+            ("POST", "/completions") => Self::Completions,
+            ("POST", "/embeddings") => Self::Embeddings,
+            ("POST", "/messages") => Self::Messages,
+            ("POST", "/messages/count_tokens") => Self::CountMessageTokens,
             ("GET", "/models") => Self::Models(dialect),
             ("GET", path) => match path.strip_prefix("/models/") {
                 Some(model) => Self::Model(dialect, decode(model)),
@@ -56,8 +76,12 @@ impl Route {
     pub const fn dialect(&self) -> Option<Dialect> {
         match self {
             Self::ReadBooks | Self::ReadTotals | Self::ClearBooks => None,
-            Self::Chat => Some(Dialect::OpenAi),
-            Self::Generate(_) | Self::GenerateStream(..) => Some(Dialect::Gemini),
+            Self::Chat | Self::Completions | Self::Embeddings => Some(Dialect::OpenAi),
+            Self::Messages | Self::CountMessageTokens => Some(Dialect::Anthropic),
+            Self::Generate(_)
+            | Self::GenerateStream(..)
+            | Self::CountTokens(_)
+            | Self::Embed { .. } => Some(Dialect::Gemini),
             Self::Models(dialect) | Self::Model(dialect, _) | Self::Unknown(dialect) => {
                 Some(*dialect)
             }
@@ -85,6 +109,11 @@ fn generate(path: &str, query: &str) -> Option<Route> {
     let model = model.to_owned();
     match action {
         "generateContent" => Some(Route::Generate(model)),
+        "countTokens" => Some(Route::CountTokens(model)),
+        "embedContent" | "batchEmbedContents" => Some(Route::Embed {
+            model,
+            is_batch: action == "batchEmbedContents",
+        }),
         "streamGenerateContent" => {
             let events = query.split('&').any(|pair| pair == "alt=sse");
             let framing = if events {
@@ -123,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_prefix_and_spelling_of_a_path_finds_its_route() {
-        let post = |path: &str, query| Route::of(&Method::POST, path, query, false);
+        let post = |path: &str, query| Route::of(&Method::POST, path, query, Dialect::OpenAi);
         for prefix in ["", "/v1", "/v1beta/openai"] {
             assert_eq!(post(&format!("{prefix}/chat/completions"), ""), Route::Chat);
         }

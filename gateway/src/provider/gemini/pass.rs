@@ -44,6 +44,27 @@ pub(super) fn counted(body: &Bytes, model: &str) -> Result<Bytes, Error> {
     Ok(body.into())
 }
 
+/// The client's own request for vectors; every one within it names the model once more.
+pub(super) fn renamed(body: &Bytes, model: &str, is_batch: bool) -> Result<Bytes, Error> {
+    let model = format!("models/{}", model.strip_prefix("models/").unwrap_or(model));
+    let model = to_raw_value(&model).map_err(Error::internal)?;
+    let mut fields = Fields::parse(body).map_err(Error::internal)?;
+    if is_batch {
+        let requests = fields.get("requests").map_or("[]", RawValue::get);
+        let mut requests: Vec<Fields<'_>> =
+            serde_json::from_str(requests).map_err(Error::internal)?;
+        for request in &mut requests {
+            request.set("model", model.clone());
+        }
+        let requests = to_raw_value(&requests).map_err(Error::internal)?;
+        fields.set("requests", requests);
+    } else if fields.get("model").is_some() {
+        fields.set("model", model);
+    }
+    let body = serde_json::to_vec(&fields).map_err(Error::internal)?;
+    Ok(body.into())
+}
+
 /// The name under which a field is there, or else that under which it is documented.
 fn spelling(fields: &Fields<'_>, documented: &str) -> String {
     let known = fields.iter().find(|(name, _)| camel(name) == documented);

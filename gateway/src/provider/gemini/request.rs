@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::provider::translate::{
     check, data_url, is_left_out, refused, refused_part, result_text,
 };
+use crate::wire::gemini::embeddings::DIMENSIONS;
 use crate::wire::write;
 
 /// Stands for the signature of a call that another model made, or that its client's dialect had no place for; the
@@ -40,6 +41,25 @@ pub(super) fn encode_count(call: &Call, model: &str) -> Result<Bytes, Error> {
     let model = format!("models/{}", model.strip_prefix("models/").unwrap_or(model));
     request.insert("model".to_owned(), model.into());
     Ok(write::json(&json!({ "generateContentRequest": request })))
+}
+
+/// The body that asks for the vectors of a call's texts.
+pub(super) fn encode_embeddings(call: &Call, model: &str) -> Result<Bytes, Error> {
+    let model = format!("models/{}", model.strip_prefix("models/").unwrap_or(model));
+    let dimensions = call.parameters.extra.get(DIMENSIONS);
+    let mut requests = Vec::with_capacity(call.messages.len());
+    for message in &call.messages {
+        if let Some(Part::Other(part)) = message.content.first() {
+            return Err(refused_part(part));
+        }
+        let content = json!({ "parts": [{ "text": message.joined_text() }] });
+        let mut request = json!({ "model": model, "content": content });
+        if let (Some(dimensions), Some(request)) = (dimensions, request.as_object_mut()) {
+            request.insert("outputDimensionality".to_owned(), dimensions.clone());
+        }
+        requests.push(request);
+    }
+    Ok(write::json(&json!({ "requests": requests })))
 }
 
 /// What is asked, without how it is to be answered.

@@ -64,6 +64,23 @@ pub(super) fn encode(
     Ok(write::json(&body))
 }
 
+/// The body that asks for the vectors of a call's texts; in numbers, which every compatible server has.
+pub(super) fn encode_embeddings(call: &Call, model: &str) -> Result<Bytes, Error> {
+    let mut input = Vec::with_capacity(call.messages.len());
+    for message in &call.messages {
+        if let Some(Part::Other(part)) = message.content.first() {
+            return Err(refused_part(part));
+        }
+        input.push(message.joined_text());
+    }
+    let mut body = json!({ "model": model, "input": input, "encoding_format": "float" });
+    let dimensions = call.parameters.extra.get("dimensions");
+    if let (Some(dimensions), Some(body)) = (dimensions, body.as_object_mut()) {
+        body.insert("dimensions".to_owned(), dimensions.clone());
+    }
+    Ok(write::json(&body))
+}
+
 fn messages(messages: &[Message]) -> Result<Vec<Value>, Error> {
     let mut written = Vec::with_capacity(messages.len());
     // A tool's result is text in this dialect: what it shows comes after the results, from the user.

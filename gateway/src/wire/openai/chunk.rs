@@ -44,6 +44,9 @@ struct IncomingChoice<'a> {
     index: usize,
     #[serde(default, borrow)]
     delta: Option<IncomingDelta<'a>>,
+    /// The older form has its text here.
+    #[serde(default, borrow)]
+    text: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     finish_reason: Option<Cow<'a, str>>,
 }
@@ -107,6 +110,9 @@ fn take_choice(choice: IncomingChoice<'_>, events: &mut Vec<Event>) {
             delta,
         });
     };
+    if let Some(text) = choice.text.filter(|text| !text.is_empty()) {
+        push(Delta::Text(text.into_owned()));
+    }
     if let Some(delta) = choice.delta {
         let text = |text: Option<Cow<'_, str>>| text.filter(|t| !t.is_empty()).map(Cow::into_owned);
         text(delta.reasoning_content)

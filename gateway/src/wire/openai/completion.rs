@@ -29,6 +29,9 @@ struct Incoming {
 struct IncomingChoice {
     #[serde(default)]
     message: IncomingMessage,
+    /// The older form has its text here.
+    #[serde(default)]
+    text: Option<String>,
     #[serde(default)]
     finish_reason: Option<String>,
 }
@@ -87,7 +90,7 @@ impl From<IncomingChoice> for Choice {
     fn from(choice: IncomingChoice) -> Self {
         let calls = choice.message.tool_calls.unwrap_or_default().into_iter();
         Self {
-            text: choice.message.content.map(text_of),
+            text: choice.message.content.map(text_of).or(choice.text),
             reasoning: choice.message.reasoning_content,
             signature: None,
             refusal: choice.message.refusal,

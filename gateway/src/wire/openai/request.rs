@@ -35,8 +35,20 @@ struct StreamOptions {
 /// Reads the body of `POST /v1/chat/completions`.
 pub(crate) fn decode(body: &Bytes) -> Result<Call, Error> {
     let fields = Fields::parse(body).map_err(|error| not_json(&error))?;
-    let mut draft = Draft::default();
-    for (name, value) in fields.iter() {
+    decode_fields(fields.iter(), None, body)
+}
+
+/// Reads the fields of a request, about these messages where they stand elsewhere.
+pub(super) fn decode_fields<'a>(
+    fields: impl Iterator<Item = (&'a str, &'a RawValue)>,
+    messages: Option<Vec<types::call::Message>>,
+    body: &Bytes,
+) -> Result<Call, Error> {
+    let mut draft = Draft {
+        messages,
+        ..Draft::default()
+    };
+    for (name, value) in fields {
         if value.get() != "null" {
             draft.take(name, value)?;
         }

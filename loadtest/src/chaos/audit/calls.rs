@@ -199,6 +199,8 @@ const fn tokens(call: &Call) -> Tokens {
     Tokens {
         input: call.input_tokens,
         cache_read: call.cache_read_tokens,
+        cache_write_5m: call.cache_write_5m_tokens,
+        cache_write_1h: call.cache_write_1h_tokens,
         output: call.output_tokens,
         reasoning: call.reasoning_tokens,
     }

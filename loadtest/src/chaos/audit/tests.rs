@@ -18,6 +18,8 @@ price = [{ provider = "openai", model = "m", usd = { input = "1", output = "2" }
 const TOKENS: Tokens = Tokens {
     input: 10,
     cache_read: 0,
+    cache_write_5m: 0,
+    cache_write_1h: 0,
     output: 5,
     reasoning: 0,
 };

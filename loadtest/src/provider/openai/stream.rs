@@ -25,7 +25,8 @@ impl Answer {
 
     fn steps(&self, usage_told: bool) -> Vec<Step> {
         let choices = 0..self.plan.choices;
-        let mut steps: Vec<Step> = choices.clone().map(Step::Role).collect();
+        let roles = choices.clone().filter(|_| !self.is_text());
+        let mut steps: Vec<Step> = roles.map(Step::Role).collect();
         if self.plan.tools.is_empty() {
             for event in 0..self.plan.events {
                 steps.extend(choices.clone().map(|choice| Step::Text { choice, event }));
@@ -56,7 +57,11 @@ impl Answer {
         };
         let chunk = Chunk {
             id: &self.id,
-            object: "chat.completion.chunk",
+            object: if self.is_text() {
+                "text_completion"
+            } else {
+                "chat.completion.chunk"
+            },
             created: self.created,
             model: &self.model,
             system_fingerprint: SYSTEM_FINGERPRINT,
@@ -71,7 +76,7 @@ impl Answer {
 
     fn chunk_choice(&self, step: &Step) -> ChunkChoice {
         let mut finish = None;
-        let (index, delta) = match *step {
+        let (index, mut delta) = match *step {
             Step::Role(choice) => (choice, Delta::role()),
             Step::Text { choice, event } => (choice, Delta::text(self.plan.piece(choice, event))),
             Step::Tool { choice, tool } => (choice, Delta::tool(self.tool_head(choice, tool))),
@@ -86,9 +91,13 @@ impl Answer {
             }
             Step::Usage | Step::Done => (0, Delta::default()),
         };
+        let text = self
+            .is_text()
+            .then(|| delta.content.take().unwrap_or_default());
         ChunkChoice {
             index,
-            delta,
+            text,
+            delta: (!self.is_text()).then_some(delta),
             logprobs: (),
             finish_reason: finish,
         }
@@ -153,7 +162,10 @@ struct Chunk<'a> {
 #[derive(Serialize)]
 struct ChunkChoice {
     index: u64,
-    delta: Delta,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<Delta>,
     logprobs: (),
     finish_reason: Option<&'static str>,
 }
