@@ -152,7 +152,7 @@ impl App {
             drains: Arc::default(),
         };
         let shared = Arc::new(Shared {
-            management: management::router(Arc::new(keys.clone()), database, Arc::clone(&clock)),
+            management: management::router(&keys, database, config, &clock),
             auth: Auth::new(Arc::new(keys)),
             main: Handle::current(),
             in_flight: InFlight::default(),

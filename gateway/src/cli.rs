@@ -149,6 +149,39 @@ pub(crate) enum ReportCommand {
         #[command(flatten)]
         form: FormArgs,
     },
+    /// A month's charges in FOCUS 1.2, the `FinOps` cost and usage specification: they add up to the invoice.
+    Focus {
+        #[command(flatten)]
+        of: MonthArgs,
+        /// How to write it.
+        #[arg(long, value_enum, default_value_t = FocusFormat::Csv)]
+        format: FocusFormat,
+        /// The file to write; without it standard output.
+        #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
+        output: Option<PathBuf>,
+    },
+    /// What this month will have cost at its end, with an interval.
+    Forecast {
+        /// One organization's slug or id; without it all of them.
+        #[arg(long)]
+        organization: Option<String>,
+        #[command(flatten)]
+        form: FormArgs,
+    },
+    /// Compare a provider's bill with what was booked, and divide the differences by what may explain them.
+    Reconcile {
+        /// The provider, by its name in the configuration.
+        #[arg(long)]
+        provider: String,
+        /// The month, such as 2026-11; without it the current one, by UTC.
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<String>,
+        /// The bill: CSV with the header `day,model,token_class,quantity,cost_usd`; see docs/reports.md.
+        #[arg(long, value_name = "FILE")]
+        bill: PathBuf,
+        #[command(flatten)]
+        form: FormArgs,
+    },
     /// The requests whose usage nobody knows, because a gateway ended before they did: for the provider's bill to decide.
     Unknown {
         #[command(flatten)]
@@ -225,6 +258,15 @@ pub(crate) enum Format {
     Json,
     /// Comma-separated values.
     Csv,
+}
+
+/// How to write an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FocusFormat {
+    /// Comma-separated values.
+    Csv,
+    /// Apache Parquet; needs a file.
+    Parquet,
 }
 
 /// How to write a report.

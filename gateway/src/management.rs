@@ -4,19 +4,24 @@ use std::sync::Arc;
 
 use api::{Api, Authenticate, Refusal};
 use axum::Router;
+use config::Config;
 use database::{Database, Options};
 use futures_util::future::BoxFuture;
 use metering::api::Finance;
 use tenants::Tenants;
+use tenants::keys::Keys;
 use types::{Caller, Clock, SystemClock};
 
 /// The router of all operations.
 pub(crate) fn router(
-    authenticate: Arc<dyn Authenticate>,
+    keys: &Keys,
     database: Database,
-    clock: Arc<dyn Clock>,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
 ) -> Router {
-    api(authenticate, database, clock).into_router()
+    let operator_name = &config.metering.operator_name;
+    let authenticate = Arc::new(keys.clone());
+    api(authenticate, database, operator_name, Arc::clone(clock)).into_router()
 }
 
 /// The document of all operations, without a database behind it.
@@ -24,17 +29,23 @@ pub(crate) fn openapi() -> anyhow::Result<String> {
     /// An address that is never connected to.
     const NOWHERE: &str = "postgres://nobody@localhost/nowhere";
     let database = Database::unconnected(&Options::new(NOWHERE.parse()?))?;
-    let api = api(Arc::new(Nobody), database, Arc::new(SystemClock));
+    let api = api(Arc::new(Nobody), database, "", Arc::new(SystemClock));
     Ok(api.openapi().to_pretty_json()?)
 }
 
-fn api(authenticate: Arc<dyn Authenticate>, database: Database, clock: Arc<dyn Clock>) -> Api {
+fn api(
+    authenticate: Arc<dyn Authenticate>,
+    database: Database,
+    operator_name: &str,
+    clock: Arc<dyn Clock>,
+) -> Api {
     let tenants = Tenants {
         database: database.clone(),
         clock: Arc::clone(&clock),
     };
     let finance = Finance {
         database,
+        operator_name: operator_name.into(),
         clock: Arc::clone(&clock),
     };
     Api::new(authenticate, clock)

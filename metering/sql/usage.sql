@@ -7,9 +7,11 @@
 WITH parts AS (
     SELECT organization_id, day, provider, model, api_key_id, user_id, department_id, workflow_id, price_id, service, usage_source
          , outcome, NULL::text AS tag
-         , events, input_tokens, cache_read_tokens, output_tokens, reasoning_tokens, cost_usd, saved_cost_usd
+         -- Corrections and mark-ups have a cost and are no requests.
+         , CASE WHEN event_type = 'ai_request' THEN events ELSE 0 END AS events
+         , input_tokens, cache_read_tokens, output_tokens, reasoning_tokens, cost_usd, saved_cost_usd
       FROM metering.usage_rollup
-     WHERE event_type = 'ai_request'
+     WHERE event_type <> 'api_call'
        AND charge_to = 'tenant'
      UNION ALL
     SELECT organization_id, day, provider, model, NULL, NULL, NULL, NULL, NULL, NULL, usage_source, outcome, tag_value
@@ -71,6 +73,7 @@ WITH parts AS (
        AND ($15::text IS NULL OR outcome = $15)
      GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
     HAVING sum(events) <> 0
+        OR sum(cost_usd) <> 0
      ORDER BY 3, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
      LIMIT $16
     OFFSET $17

@@ -1,8 +1,11 @@
 //! The endpoints of quotas, budgets, prices and usage: one file each.
 
 pub mod budgets;
+pub mod focus;
+pub mod forecast;
 pub mod prices;
 pub mod quotas;
+pub mod reconcile;
 mod reports;
 pub mod usage;
 
@@ -20,6 +23,8 @@ use utoipa_axum::routes;
 pub struct Finance {
     /// The database.
     pub database: Database,
+    /// Who issues the invoices: `metering.operator_name`.
+    pub operator_name: Arc<str>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -48,6 +53,12 @@ pub fn operations(finance: Finance) -> Operations<Finance> {
         .add(Permission::PricesWrite, routes!(prices::put::put_price))
         .add(Permission::UsageRead, routes!(usage::report::report_usage))
         .add(Permission::UsageRead, routes!(usage::costs::report_costs))
+        .add(Permission::UsageRead, routes!(focus::export_focus))
+        .add(Permission::UsageRead, routes!(forecast::forecast_costs))
+        .add(
+            Permission::BillsReconcile,
+            routes!(reconcile::reconcile_bill),
+        )
 }
 
 /// For whom the operator acts.

@@ -18,6 +18,8 @@
 pub mod api;
 pub mod budgets;
 pub mod failpoint;
+pub mod focus;
+pub mod forecast;
 pub mod journal;
 pub mod leases;
 mod metering;
@@ -26,6 +28,7 @@ pub mod price;
 pub mod prices;
 pub mod quota;
 pub mod quotas;
+pub mod reconcile;
 pub mod reconciliation;
 pub mod record;
 pub mod report;

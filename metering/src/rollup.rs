@@ -76,10 +76,10 @@ impl<'a> Additions<'a> {
     /// Adds an event to every row that it belongs to.
     pub(crate) fn add(&mut self, fact: &Fact<'a>, prices: &PriceBook) {
         self.usage.entry(UsageKey::of(fact)).or_default().add(fact);
-        if fact.is_ai_request() {
+        if !fact.is_api_call() {
             for (key, value) in fact.tags {
                 let key = TagKey::of(fact, key, value);
-                self.tags.entry(key).or_default().add(fact);
+                self.tags.entry(key).or_default().add_tagged(fact);
             }
         }
         for (key, sum) in charge::charges(fact, prices) {

@@ -9,10 +9,12 @@ macro_rules! column {
 
 pub(crate) mod budgets;
 pub(crate) mod events;
+pub(crate) mod focus;
 pub(crate) mod leases;
 pub(crate) mod ledger;
 pub(crate) mod prices;
 pub(crate) mod quotas;
+pub(crate) mod reconcile;
 pub(crate) mod reports;
 pub(crate) mod rollups;
 pub(crate) mod totals;

@@ -54,6 +54,7 @@ permissions! {
     InvoicesRead "invoices:read" "See the organization's invoices." false,
     InvoicesWrite "invoices:write" "Close months, credit invoices and mark them as paid." true,
     UsageRead "usage:read" "Read usage and cost reports." false,
+    BillsReconcile "bills:reconcile" "Compare a provider's bill with the books of all organizations." true,
     CacheRead "cache:read" "Be answered from the cache." false,
     CacheWrite "cache:write" "Have answers stored in the cache." false,
 }

@@ -27,6 +27,8 @@ pub struct Metering {
     pub ship_interval: Duration,
     /// What happens to a model without a price.
     pub unpriced: Unpriced,
+    /// Who issues the invoices, as the FOCUS export names it.
+    pub operator_name: String,
     /// The user's own price list; it is already merged into `Config::prices`.
     #[serde(deserialize_with = "unit::path")]
     pub prices_file: Option<PathBuf>,

@@ -2,22 +2,26 @@
 
 mod unknown;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use chrono::{Datelike, Months, NaiveDate};
+use metering::reconcile::{self, Bill};
 use metering::report::{self, Dimension, Filter, Paging, Rows, Scope};
 use metering::sheet::{Encoding, Sheet, to_text};
+use metering::{focus, forecast};
 use serde::Serialize;
 use types::{Clock, SystemClock};
 
-use super::with_database;
-use crate::cli::{Common, FormArgs, MonthArgs, ReportCommand, ReportFormat};
+use super::{load, with_database};
+use crate::cli::{Common, FocusFormat, FormArgs, MonthArgs, ReportCommand, ReportFormat};
 use crate::output;
 use crate::state::State;
 
 /// Prints the report.
 pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<ExitCode> {
+    let operator = load(common)?.metering.operator_name;
     with_database(common, async |state| match command {
         ReportCommand::Usage { of, group_by, form } => {
             let (scope, filter) = asked(state, &of, group_by).await?;
@@ -28,6 +32,37 @@ pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<Exi
             let (scope, filter) = asked(state, &of, group_by).await?;
             let rows = all(async |page| report::costs(&state.database, scope, &filter, page).await);
             write(rows.await?, report::costs_sheet, &form).await
+        }
+        ReportCommand::Focus { of, format, output } => {
+            let (period, _) = span(of.month.as_deref())?;
+            let scope = scope(state, &of).await?;
+            let sheet = focus::export(&state.database, scope, period, &operator).await?;
+            let encoding = match format {
+                FocusFormat::Csv => Encoding::Csv,
+                FocusFormat::Parquet => Encoding::Parquet,
+            };
+            put(sheet.encode(encoding).await?, output.as_deref())
+        }
+        ReportCommand::Forecast { organization, form } => {
+            let today = SystemClock.now().date_naive();
+            let of = MonthArgs {
+                month: None,
+                organization,
+            };
+            let scope = scope(state, &of).await?;
+            let rows = forecast::forecast(&state.database, scope, today).await?;
+            write(rows, forecast::sheet, &form).await
+        }
+        ReportCommand::Reconcile {
+            provider,
+            month,
+            bill,
+            form,
+        } => {
+            let span = span(month.as_deref())?;
+            let bill = Bill::parse(&fs_err::read_to_string(bill)?)?;
+            let rows = reconcile::reconcile(&state.database, &provider, span, &bill).await?;
+            write(rows, reconcile::sheet, &form).await
         }
         ReportCommand::Unknown { of, format } => {
             let span = span(of.month.as_deref())?;
@@ -105,7 +140,12 @@ async fn write<T: Serialize>(
         ReportFormat::Csv => sheet(rows).encode(Encoding::Csv).await?,
         ReportFormat::Parquet => sheet(rows).encode(Encoding::Parquet).await?,
     };
-    match &form.output {
+    put(bytes, form.output.as_deref())
+}
+
+/// Into the file, or to standard output.
+fn put(bytes: Vec<u8>, file: Option<&Path>) -> anyhow::Result<()> {
+    match file {
         Some(path) => fs_err::write(path, bytes)?,
         None => output::bytes(&bytes),
     }

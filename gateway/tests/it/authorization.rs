@@ -144,6 +144,21 @@ const ROWS: &[Row] = &[
         body: || Value::Null,
         reach: Reach::Query,
     },
+    Row {
+        id: "export_focus",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "forecast_costs",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "reconcile_bill",
+        body: || Value::Null,
+        reach: Reach::OperatorOnly,
+    },
 ];
 
 /// Calls operations of one gateway.

@@ -26,6 +26,8 @@ pub enum TokenClass {
     AudioOutput,
     /// Web searches: a count, not tokens.
     WebSearch,
+    /// What the operator adds to the provider's prices; its quantity is the mark-up.
+    Markup,
     /// The whole of an event that cannot be taken apart; its quantity is the event.
     Undivided,
 }
@@ -50,7 +52,7 @@ impl Charge {
 
 impl TokenClass {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Input,
         Self::AudioInput,
         Self::ImageInput,
@@ -61,6 +63,7 @@ impl TokenClass {
         Self::Reasoning,
         Self::AudioOutput,
         Self::WebSearch,
+        Self::Markup,
         Self::Undivided,
     ];
 
@@ -77,6 +80,7 @@ impl TokenClass {
             Self::Reasoning => "reasoning",
             Self::AudioOutput => "audio_output",
             Self::WebSearch => "web_search",
+            Self::Markup => "markup",
             Self::Undivided => "undivided",
         }
     }

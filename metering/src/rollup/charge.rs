@@ -45,7 +45,7 @@ pub(super) fn charges<'a>(
     prices: &PriceBook,
 ) -> impl Iterator<Item = (ChargeKey<'a>, ChargeSum)> + use<'a> {
     let fact = *fact;
-    let parts = taken_apart(&fact, prices).unwrap_or_else(|| undivided(fact.cost));
+    let parts = taken_apart(&fact, prices).unwrap_or_else(|| undivided(&fact));
     parts.into_iter().map(move |part| {
         let sum = ChargeSum {
             events: 1,
@@ -78,13 +78,19 @@ fn taken_apart(fact: &Fact<'_>, prices: &PriceBook) -> Option<Vec<Part>> {
 }
 
 /// The event itself at its cost: minus one event where it gives back.
-fn undivided(cost: Usd) -> Vec<Part> {
+fn undivided(fact: &Fact<'_>) -> Vec<Part> {
+    let cost = fact.cost;
+    let class = if fact.is_markup() {
+        TokenClass::Markup
+    } else {
+        TokenClass::Undivided
+    };
     let amount = cost.decimal().normalize();
     let quantity = if amount.is_sign_negative() { -1 } else { 1 };
     // The decimal point moves by six places, as an amount has twelve decimals at most.
     let per_million = Decimal::from(10_i64.pow(USD_SCALE - PRICE_SCALE));
     vec![Part {
-        class: TokenClass::Undivided,
+        class,
         quantity,
         unit_price: (amount.abs() * per_million).normalize(),
         cost,

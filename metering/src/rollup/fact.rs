@@ -78,6 +78,11 @@ impl<'a> Fact<'a> {
         self.event_type == EventKind::ApiCall.as_str()
     }
 
+    /// Whether it is what the operator adds to a provider's price.
+    pub(crate) fn is_markup(&self) -> bool {
+        self.event_type == "markup"
+    }
+
     /// Whether an organization pays for it.
     pub(crate) fn is_billed(&self) -> bool {
         self.charge_to == ChargeTo::Tenant.as_str()

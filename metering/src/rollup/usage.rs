@@ -105,9 +105,19 @@ impl<'a> TagKey<'a> {
 
 impl UsageSum {
     pub(super) fn add(&mut self, fact: &Fact<'_>) {
+        self.events += 1;
+        self.add_amounts(fact);
+    }
+
+    /// By tag, where kinds of events share a row, only requests are counted; what a correction costs belongs to the tag as well.
+    pub(super) fn add_tagged(&mut self, fact: &Fact<'_>) {
+        self.events += i64::from(fact.is_ai_request());
+        self.add_amounts(fact);
+    }
+
+    fn add_amounts(&mut self, fact: &Fact<'_>) {
         let usage = &fact.usage;
         let add = |sum: &mut i64, count: u64| *sum = sum.saturating_add(bigint(count));
-        self.events += 1;
         self.quantity = self.quantity.saturating_add(fact.quantity);
         add(&mut self.input_tokens, usage.input_tokens);
         add(&mut self.cache_read_tokens, usage.cache_read_tokens);

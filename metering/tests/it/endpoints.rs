@@ -58,6 +58,7 @@ impl App {
         let api = Api::new(Arc::new(Doorman(organization)), Arc::new(SystemClock));
         let operations = metering::api::operations(Finance {
             database: node.database.clone(),
+            operator_name: "FlowPilot".into(),
             clock: Arc::new(SystemClock),
         });
         Self {
