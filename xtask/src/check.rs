@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::folder::Mode;
 use crate::output::{heading, say};
 use crate::tool::{self, Missing, Tool};
-use crate::{cargo, chaos, invariants, openapi, prepare, sdk};
+use crate::{cargo, chaos, focus, invariants, openapi, prepare, sdk};
 
 /// A step: its title, and what it does.
 type Step = (&'static str, fn(Missing) -> Result<()>);
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("tests", |_| cargo::run(TESTS)),
     ("OpenAPI document", |_| openapi::run(Mode::Check)),
     ("official SDK", |_| sdk::run()),
+    ("FOCUS export", |_| focus::run(Mode::Check)),
     ("chaos", |_| chaos::run()),
     ("dependencies", |missing| tool::run(&DENY, missing)),
     ("unused dependencies", |missing| {

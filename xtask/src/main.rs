@@ -1,4 +1,4 @@
-//! The repository's own tasks: `cargo xtask check`, `prepare`, `openapi`, `test-external`, `sdk`, `chaos`, `invariants`.
+//! The repository's own tasks: `cargo xtask check`, `prepare`, `openapi`, `test-external`, `sdk`, `focus`, `chaos`, `invariants`.
 //!
 //! # Adding a task
 //! A module with a `run`, a variant of [`Task`], and, when it checks something, a line in `check::STEPS`.
@@ -6,6 +6,7 @@
 mod cargo;
 mod chaos;
 mod check;
+mod focus;
 mod folder;
 mod invariants;
 mod openapi;
@@ -48,6 +49,12 @@ enum Task {
     Sdk,
     /// Kill gateways and PostgreSQL under load, twenty seeds long, and compare the books; then use up a quota from three gateways.
     Chaos,
+    /// Export fixed books in FOCUS 1.2, refresh what is committed of it, and have the official validator look at it.
+    Focus {
+        /// Change nothing; fail when the export is not what is committed.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check the rules of ARCHITECTURE.md that a program can check.
     Invariants,
 }
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
         Task::TestExternal => test_external::run(),
         Task::Sdk => sdk::run(),
         Task::Chaos => chaos::run(),
+        Task::Focus { check } => focus::run(folder::Mode::from_flag(check)),
         Task::Invariants => invariants::run(),
     };
     match done {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 use database::testing::TestDatabase;
+use metering::reconcile::{self, Bill};
 use metering::report::{self, Error, Filter, Paging, Row, Scope};
-use metering::{Held, Metering};
+use metering::{Held, Metering, focus};
 use rust_decimal::Decimal;
 use types::id::Organization;
 use types::{Caller, Clock, Id, Outcome, SystemClock, Usd};
@@ -213,5 +214,35 @@ async fn pages_follow_each_other_and_an_impossible_question_says_why() {
     ));
     let day = NaiveDate::from_ymd_opt(2026, 11, 1).unwrap();
     assert!(matches!(refused(Filter::of(day, day)), Error::Span));
+    node.stop();
+}
+
+#[tokio::test]
+async fn the_focus_export_and_an_empty_bill_come_to_what_was_booked() {
+    let database = TestDatabase::new().await;
+    let one = database.seed_organization("one").await.organization;
+    let other = database.seed_organization("other").await.organization;
+    let node = booked(&database, [one, other]);
+    let today = SystemClock.now().date_naive();
+    let month = today.with_day(1).unwrap();
+    let until = today.checked_add_days(Days::new(2)).unwrap();
+
+    for (scope, attempts) in [(Scope::All, 6), (Scope::Organization(one), 4)] {
+        let connection = node.database.clone();
+        let export =
+            node.run(async move { focus::export(&connection, scope, month, "Operator").await });
+        let whole = Decimal::from(attempts) * each();
+        assert_eq!(export.unwrap().sum("BilledCost"), whole);
+    }
+
+    let bill = Bill::parse("day,model,token_class,quantity,cost_usd\n").unwrap();
+    let connection = node.database.clone();
+    let rows = node
+        .run(async move { reconcile::reconcile(&connection, "p", (month, until), &bill).await });
+    let rows = rows.unwrap();
+    let unexplained: Usd = rows.iter().map(|row| row.unexplained_usd).sum();
+    let failed: Usd = rows.iter().map(|row| row.failed_usd).sum();
+    assert_eq!(failed.decimal(), -each());
+    assert_eq!(unexplained.decimal(), Decimal::from(-5) * each());
     node.stop();
 }
