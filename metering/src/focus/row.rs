@@ -188,7 +188,7 @@ const fn words(class: TokenClass) -> (&'static str, &'static str) {
         TokenClass::Reasoning => ("Tokens", "Reasoning Tokens"),
         TokenClass::AudioOutput => ("Tokens", "Audio Output Tokens"),
         TokenClass::WebSearch => ("Searches", "Web Searches"),
-        TokenClass::Markup => ("Mark-ups", "Mark-up"),
+        TokenClass::Markup => ("Charges", "Mark-up"),
         TokenClass::Undivided => ("Events", "Requests"),
     }
 }
