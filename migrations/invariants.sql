@@ -3,7 +3,7 @@
 -- them; by hand, as an administrator:  psql --file migrations/invariants.sql
 --
 -- This is not a migration: sqlx takes a file for one when its name is <version>_<name>.sql, and ignores all others.
--- "Ours" is what flowpilot_owner owns, and the schemas public, metering, cache, workflows, tenants and api.
+-- "Ours" is what flowpilot_owner owns, and the schemas public, metering, cache, workflows, tenants, api and gateway.
 
 -- name: the 42 tables and 451 columns of the specification are there, no other table is in public, and each added column has a comment
 WITH specification AS (
@@ -93,7 +93,7 @@ SELECT pg_class.oid::regclass AS violation
 FROM pg_class
 WHERE relkind IN ('r', 'p')
   AND relnamespace IN (SELECT oid FROM pg_namespace
-                       WHERE nspname IN ('public', 'metering', 'cache', 'workflows', 'tenants', 'api'))
+                       WHERE nspname IN ('public', 'metering', 'cache', 'workflows', 'tenants', 'api', 'gateway'))
   AND (
       relispartition
       OR pg_class.oid = 'public.organizations'::regclass
@@ -127,7 +127,9 @@ WHERE polrelid IN (SELECT oid FROM pg_class WHERE relowner = 'flowpilot_owner'::
       WHEN 'worker_access' THEN roles = '{flowpilot_worker}'
       WHEN 'system_rows_readable' THEN roles = '{flowpilot_app}' AND polcmd = 'r'
           AND pg_get_expr(polqual, polrelid) = '(organization_id IS NULL)'
-          AND polrelid IN ('public.roles'::regclass, 'public.prompt_templates'::regclass)
+          AND polrelid IN (
+              'public.roles'::regclass, 'public.prompt_templates'::regclass, 'gateway.prompt_template_versions'::regclass
+          )
       WHEN 'system_rows_by_migration' THEN roles = '{flowpilot_owner}'
           AND pg_get_expr(polqual, polrelid) = '(organization_id IS NULL)'
           AND pg_get_expr(polwithcheck, polrelid) = '(organization_id IS NULL)'
@@ -185,7 +187,7 @@ WHERE nspname !~ '^pg_(toast_)?temp' AND has_schema_privilege(serving, pg_namesp
 SELECT pg_class.oid::regclass || ' belongs to ' || relowner::regrole AS violation
 FROM pg_class
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE nspname IN ('public', 'metering', 'cache', 'workflows', 'tenants', 'api')
+WHERE nspname IN ('public', 'metering', 'cache', 'workflows', 'tenants', 'api', 'gateway')
   AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relname <> '_sqlx_migrations'
   AND relowner <> 'flowpilot_owner'::regrole
   AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
@@ -193,13 +195,13 @@ UNION ALL
 SELECT pg_proc.oid::regprocedure || ' belongs to ' || proowner::regrole
 FROM pg_proc
 JOIN pg_namespace ON pg_namespace.oid = pronamespace
-WHERE nspname IN ('public', 'metering', 'cache', 'workflows', 'tenants', 'api')
+WHERE nspname IN ('public', 'metering', 'cache', 'workflows', 'tenants', 'api', 'gateway')
   AND proowner <> 'flowpilot_owner'::regrole
   AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
 UNION ALL
 SELECT 'schema ' || nspname || ' belongs to ' || nspowner::regrole
 FROM pg_namespace
-WHERE nspname IN ('metering', 'cache', 'workflows', 'tenants', 'api') AND nspowner <> 'flowpilot_owner'::regrole;
+WHERE nspname IN ('metering', 'cache', 'workflows', 'tenants', 'api', 'gateway') AND nspowner <> 'flowpilot_owner'::regrole;
 
 -- name: no function of ours is executable by everybody, and one that runs with its owner's rights pins its search_path
 SELECT pg_proc.oid::regprocedure AS violation
