@@ -55,6 +55,8 @@ permissions! {
     InvoicesWrite "invoices:write" "Close months, credit invoices and mark them as paid." true,
     UsageRead "usage:read" "Read usage and cost reports." false,
     BillsReconcile "bills:reconcile" "Compare a provider's bill with the books of all organizations." true,
+    PromptTemplatesRead "prompt_templates:read" "See and try out prompt templates, the platform's too." false,
+    PromptTemplatesWrite "prompt_templates:write" "Create, change and delete the organization's prompt templates." false,
     CacheRead "cache:read" "Be answered from the cache." false,
     CacheWrite "cache:write" "Have answers stored in the cache." false,
 }
