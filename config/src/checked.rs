@@ -14,7 +14,7 @@ use crate::problem::{Problem, Problems};
 use crate::report::Report;
 use crate::section::{
     Alias, Auth, Cache, Database, Limits, Log, Metering, Models, Privacy, Provider, Quota, Route,
-    Routing, Server, Target, Unpriced,
+    Routing, Server, Target, Templates, Unpriced,
 };
 
 /// A configuration that was checked and may be used.
@@ -42,6 +42,8 @@ pub struct Config {
     pub quota: Quota,
     /// How durable a record is, how fast it is shipped, and what it costs.
     pub metering: Metering,
+    /// How large prompt templates may be, and how much work one may make.
+    pub templates: Templates,
     /// What is stored of prompts and answers.
     pub privacy: Privacy,
     /// What is logged, and how it is written.
@@ -71,6 +73,7 @@ impl Config {
         let cache = section::<Cache>(&mut layers, &Key::new(["cache"]));
         let quota = section::<Quota>(&mut layers, &Key::new(["quota"]));
         let metering = section::<Metering>(&mut layers, &Key::new(["metering"]));
+        let templates = section::<Templates>(&mut layers, &Key::new(["templates"]));
         let privacy = section::<Privacy>(&mut layers, &Key::new(["privacy"]));
         let log = section::<Log>(&mut layers, &Key::new(["log"]));
         let providers = entries(&mut layers, "providers");
@@ -90,6 +93,7 @@ impl Config {
                 cache: cache?,
                 quota: quota?,
                 metering: metering?,
+                templates: templates?,
                 privacy: privacy?,
                 log: log?,
                 prices,
@@ -116,6 +120,7 @@ impl Config {
         self.cache.check(report);
         self.quota.check(report);
         self.metering.check(report);
+        self.templates.check(report);
         self.privacy.check(report);
         self.log.check(report);
         for (name, provider) in &self.providers {

@@ -13,6 +13,7 @@ mod quota;
 mod route;
 mod routing;
 mod server;
+mod templates;
 
 pub use auth::Auth;
 pub use cache::{Cache, Mode as CacheMode};
@@ -27,3 +28,4 @@ pub use quota::{NearLimit, NoQuota, Quota};
 pub use route::{Choice, Deployment, Hedge, Route, Sticky};
 pub use routing::Routing;
 pub use server::Server;
+pub use templates::Templates;
