@@ -9,6 +9,7 @@ use axum::Router;
 use cache::Cache;
 use chrono::{DateTime, Utc};
 use config::{Config, Live};
+use database::Database;
 use metering::Metering;
 use tenants::keys::Keys;
 use tokio::runtime::Handle;
@@ -26,6 +27,7 @@ use crate::pipeline::{Pipeline, Settings};
 use crate::signal::Stop;
 use crate::state::State;
 use crate::telemetry::Telemetry;
+use crate::template::Templates;
 use crate::{banner, first_start, management, reload, upkeep};
 
 /// What every request can reach.
@@ -104,6 +106,22 @@ pub(crate) async fn serve(live: Live, telemetry: Telemetry) -> anyhow::Result<()
     Ok(())
 }
 
+/// Starts what is metered by.
+async fn metering(
+    config: &Config,
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Metering> {
+    let options = metering::Options {
+        metering: config.metering.clone(),
+        quota: config.quota.clone(),
+        prices: config.prices.clone(),
+    };
+    let started = Metering::start(options, database.clone(), Arc::clone(clock), tasks.clone());
+    Ok(started.await?)
+}
+
 impl App {
     async fn start(
         config: &Arc<Config>,
@@ -115,18 +133,7 @@ impl App {
         let stop_background = CancellationToken::new();
         let database = state.database.clone();
 
-        let options = metering::Options {
-            metering: config.metering.clone(),
-            quota: config.quota.clone(),
-            prices: config.prices.clone(),
-        };
-        let metering = Metering::start(
-            options,
-            database.clone(),
-            Arc::clone(&clock),
-            background.clone(),
-        )
-        .await?;
+        let metering = metering(config, &database, &clock, &background).await?;
         let keys = Keys::start(
             &config.auth,
             database.clone(),
@@ -143,7 +150,9 @@ impl App {
             &stop_background,
         );
 
+        let templates = Templates::start(config, &database, &background, &stop_background);
         let pipeline = Pipeline {
+            templates: Arc::clone(&templates),
             settings: ArcSwap::from_pointee(Settings::new(config, metering.price_book(), None)?),
             cache,
             metering: metering.clone(),
@@ -152,7 +161,15 @@ impl App {
             drains: Arc::default(),
         };
         let shared = Arc::new(Shared {
-            management: management::router(&keys, database, config, &clock),
+            management: management::router(
+                &keys,
+                management::Parts {
+                    database,
+                    clock: Arc::clone(&clock),
+                    templates,
+                    operator_name: config.metering.operator_name.clone(),
+                },
+            ),
             auth: Auth::new(Arc::new(keys)),
             main: Handle::current(),
             in_flight: InFlight::default(),

@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Print the OpenAPI document of the management API.
     #[command(hide = true)]
     Openapi,
+    /// Render prompt templates for a gateway, within a limit of memory.
+    #[command(name = "__render", hide = true, disable_help_flag = true)]
+    Render { argument: std::ffi::OsString },
     /// Start the embedded PostgreSQL as an unprivileged user that ends with its parent.
     #[command(name = "__postgres", hide = true, disable_help_flag = true)]
     Postgres {

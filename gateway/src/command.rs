@@ -35,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     } = cli;
     let result = match command.unwrap_or(Command::Serve(ServeArgs::default())) {
         Command::Postgres { arguments } => return database::embedded::launch::main(arguments),
+        Command::Render { argument } => return crate::template::worker::main(&argument),
         Command::Serve(own) => serve::run(&common, own.listen.or(serve.listen)),
         Command::Setup { from } => setup::run(&common, &from),
         Command::Migrate => migrate::run(&common),

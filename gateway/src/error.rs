@@ -60,6 +60,14 @@ pub(crate) enum Error {
     /// No deployment serves the model.
     #[error("the model '{0}' does not exist here; GET /v1/models lists those that do")]
     UnknownModel(String),
+    /// The organization has no such template, or the template no such version.
+    #[error("there is no prompt template '{slug}'{}", version_text(*version))]
+    UnknownTemplate {
+        /// The slug, which is the caller's own.
+        slug: String,
+        /// The version that was asked for.
+        version: Option<u32>,
+    },
     /// The model has no price, and the operator refuses such.
     #[error(
         "the model '{0}' has no price, so its use cannot be billed; ask the operator to add one"
@@ -179,7 +187,9 @@ impl Error {
             | Self::BodyIncomplete
             | Self::UnpricedModel(_)
             | Self::MethodNotAllowed { .. } => Kind::InvalidRequest,
-            Self::UnknownRoute { .. } | Self::UnknownModel(_) => Kind::NotFound,
+            Self::UnknownRoute { .. } | Self::UnknownModel(_) | Self::UnknownTemplate { .. } => {
+                Kind::NotFound
+            }
             Self::NotSupported(_) => Kind::NotSupported,
             Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => Kind::RateLimited,
             Self::QuotaExceeded(_) => Kind::QuotaExceeded,
@@ -224,6 +234,7 @@ impl Error {
             Self::UnknownRoute { .. } => "unknown_route",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::UnknownModel(_) => "model_not_found",
+            Self::UnknownTemplate { .. } => "template_not_found",
             Self::UnpricedModel(_) => "model_unpriced",
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::TooManyAtOnce { .. } => "concurrency_limit_exceeded",
@@ -283,6 +294,7 @@ impl Error {
         match self {
             Self::Invalid { param, .. } => param.as_deref(),
             Self::UnknownModel(_) | Self::UnpricedModel(_) => Some("model"),
+            Self::UnknownTemplate { .. } => Some("prompt.slug"),
             Self::Upstream(UpstreamError::Rejected(rejection)) => rejection.param.as_deref(),
             _ => None,
         }
@@ -383,6 +395,10 @@ fn reset_text(reset_at: Option<DateTime<Utc>>) -> String {
     reset_at.map_or_else(String::new, |at| {
         format!("; it is reset at {}", at.format("%Y-%m-%dT%H:%M:%SZ"))
     })
+}
+
+fn version_text(version: Option<u32>) -> String {
+    version.map_or_else(String::new, |version| format!(" with a version {version}"))
 }
 
 #[cfg(test)]

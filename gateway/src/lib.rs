@@ -5,6 +5,7 @@
 //! limits, template, route, cache, quota, and an [`exchange`] with a [`provider`] that is journaled before, measured
 //! while it passes, and booked before its last byte goes out.
 
+mod api;
 mod app;
 mod attribution;
 mod auth;
@@ -18,6 +19,8 @@ mod error;
 mod exchange;
 mod finish;
 mod first_start;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod in_flight;
 mod limit;
 mod management;

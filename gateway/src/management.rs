@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Api, Authenticate, Refusal};
+use ::api::{Api, Authenticate, Refusal};
 use axum::Router;
 use config::Config;
 use database::{Database, Options};
@@ -12,16 +12,25 @@ use tenants::Tenants;
 use tenants::keys::Keys;
 use types::{Caller, Clock, SystemClock};
 
+use crate::api::Prompting;
+use crate::template::Templates;
+
 /// The router of all operations.
-pub(crate) fn router(
-    keys: &Keys,
-    database: Database,
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Router {
-    let operator_name = &config.metering.operator_name;
-    let authenticate = Arc::new(keys.clone());
-    api(authenticate, database, operator_name, Arc::clone(clock)).into_router()
+pub(crate) fn router(keys: &Keys, parts: Parts) -> Router {
+    api(Arc::new(keys.clone()), parts).into_router()
+}
+
+/// What all operations work with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The database.
+    pub(crate) database: Database,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Prompt templates.
+    pub(crate) templates: Arc<Templates>,
+    /// Who sends invoices.
+    pub(crate) operator_name: String,
 }
 
 /// The document of all operations, without a database behind it.
@@ -29,16 +38,30 @@ pub(crate) fn openapi() -> anyhow::Result<String> {
     /// An address that is never connected to.
     const NOWHERE: &str = "postgres://nobody@localhost/nowhere";
     let database = Database::unconnected(&Options::new(NOWHERE.parse()?))?;
-    let api = api(Arc::new(Nobody), database, "", Arc::new(SystemClock));
+    let options = Config::from_toml("")?.templates;
+    let (templates, _) = Templates::new(options, database.clone());
+    let parts = Parts {
+        database,
+        clock: Arc::new(SystemClock),
+        templates: Arc::new(templates),
+        operator_name: String::new(),
+    };
+    let api = api(Arc::new(Nobody), parts);
     Ok(api.openapi().to_pretty_json()?)
 }
 
-fn api(
-    authenticate: Arc<dyn Authenticate>,
-    database: Database,
-    operator_name: &str,
-    clock: Arc<dyn Clock>,
-) -> Api {
+fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
+    let Parts {
+        database,
+        clock,
+        templates,
+        operator_name,
+    } = parts;
+    let prompting = Prompting {
+        database: database.clone(),
+        clock: Arc::clone(&clock),
+        templates,
+    };
     let tenants = Tenants {
         database: database.clone(),
         clock: Arc::clone(&clock),
@@ -51,6 +74,7 @@ fn api(
     Api::new(authenticate, clock)
         .mount(tenants::api::operations(tenants))
         .mount(metering::api::operations(finance))
+        .mount(crate::api::operations(prompting))
 }
 
 /// Knows no caller: a document is no API.

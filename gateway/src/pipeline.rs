@@ -30,14 +30,17 @@ use crate::prompt::Prompt;
 use crate::ready::{price, ready};
 use crate::reply::{Content, Origin, Reply};
 use crate::route::{Choice, Deployment, Routes, Wish, session};
+use crate::template::Templates;
 use crate::wire::client;
-use crate::{measure, meter, template, upstream, writer};
+use crate::{measure, meter, upstream, writer};
 
 /// Everything the path of a request needs; shared by all of them.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     /// What changes with the configuration.
     pub(crate) settings: ArcSwap<Settings>,
+    /// Prompt templates.
+    pub(crate) templates: Arc<Templates>,
     /// The cache.
     pub(crate) cache: Cache,
     /// Quotas and journal.
@@ -152,6 +155,7 @@ impl Pipeline {
         require(&caller, Permission::AiInvoke)?;
         let settings = self.settings.load_full();
         let _admission = settings.limits.admit(&caller)?;
+        let call = self.templates.render(&caller, call).await?;
         let at = self.clock.now();
         let deployment = settings.routes.resolve(&call.model, at)?;
         let prompt = Prompt {
@@ -160,7 +164,7 @@ impl Pipeline {
             received: Instant::now(),
             caller,
             attribution: Attribution::default(),
-            call: template::render(call),
+            call,
             deployment,
         };
         let counted = upstream::count_tokens(&prompt).await?;
@@ -179,7 +183,7 @@ impl Pipeline {
         } = asked;
         require(&caller, Permission::AiInvoke)?;
         let admission = settings.limits.admit(&caller)?;
-        let call = template::render(call);
+        let call = self.templates.render(&caller, call).await?;
         let at = self.clock.now();
         let (choice, deployment) = choose(settings, request, session, &call, at)?;
         let prompt = Arc::new(Prompt {

@@ -26,6 +26,10 @@ fn all() -> Vec<Error> {
             method: "GET".to_owned(),
         },
         Error::UnknownModel("a-model".to_owned()),
+        Error::UnknownTemplate {
+            slug: String::new(),
+            version: None,
+        },
         Error::UnpricedModel("a-model".to_owned()),
         Error::RateLimited {
             retry_after: Duration::from_secs(1),

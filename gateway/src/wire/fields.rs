@@ -40,6 +40,11 @@ impl<'a> Fields<'a> {
         self.put(Cow::Borrowed(name), Cow::Owned(value));
     }
 
+    /// Takes a field away, if it is there.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.fields.retain(|(own, _)| own != name);
+    }
+
     fn put(&mut self, name: Cow<'a, str>, value: Cow<'a, RawValue>) {
         match self.fields.iter_mut().find(|(n, _)| *n == name) {
             Some((_, old)) => *old = value,

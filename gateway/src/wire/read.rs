@@ -2,9 +2,10 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use types::call::Message;
+use types::call::{Message, TemplateUse};
 
 use crate::error::Error;
+use crate::template::TEMPLATE_MODEL;
 
 /// Messages in one conversation at most: beyond it a request is a mistake or an attack. Agents reach hundreds.
 const MESSAGES_MAX: usize = 10_000;
@@ -34,6 +35,21 @@ fn wrong(name: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> E
         .unwrap_or_default()
         .to_owned();
     Error::invalid(format!("'{param}' is wrong: {detail}"), Some(&param))
+}
+
+/// Whether a call names a template, which may bring along the model and the messages.
+pub(super) fn names_template(model: Option<&str>, template: Option<&TemplateUse>) -> bool {
+    template.is_some() || model.is_some_and(|model| model.starts_with(TEMPLATE_MODEL))
+}
+
+/// What has to be there and not empty, unless a template brings it along.
+pub(super) fn unless_template<T: Default>(
+    value: Option<T>,
+    names_template: bool,
+    name: &str,
+) -> Result<T, Error> {
+    let value = value.or_else(|| names_template.then(T::default));
+    value.ok_or_else(|| missing(name))
 }
 
 /// A field that must be there is not.

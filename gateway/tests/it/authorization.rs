@@ -159,6 +159,51 @@ const ROWS: &[Row] = &[
         body: || Value::Null,
         reach: Reach::OperatorOnly,
     },
+    Row {
+        id: "create_prompt_template",
+        body: || json!({ "slug": "x", "name": "x", "template_text": "x" }),
+        reach: Reach::Body,
+    },
+    Row {
+        id: "list_prompt_templates",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "find_prompt_template",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "update_prompt_template",
+        body: || json!({ "name": "x", "template_text": "x" }),
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "delete_prompt_template",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "list_prompt_template_versions",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "find_prompt_template_version",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "activate_prompt_template_version",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "render_prompt_template",
+        body: || json!({ "variables": {} }),
+        reach: Reach::Thing,
+    },
 ];
 
 /// Calls operations of one gateway.
@@ -172,6 +217,7 @@ impl Caller<'_> {
     async fn call(&self, operation: &Operation, row: &Row, key: Option<&str>) -> Answer {
         let mut path = operation.path_with(|name| match name {
             "resource_type" => "ai_tokens".to_owned(),
+            "version" => "1".to_owned(),
             _ => self.theirs.key_id.clone(),
         });
         let mut body = (row.body)();
@@ -196,6 +242,13 @@ async fn every_operation_is_closed_to_those_it_is_not_for() {
         theirs: &theirs,
     };
     let keys = keys_without(&stack, &mine).await;
+    // A template of theirs is named like their key, which paths are filled with.
+    let template = json!({ "slug": theirs.key_id, "name": "x", "template_text": "x" });
+    let made = stack
+        .gateway
+        .client()
+        .post("/api/v1/prompt-templates", &theirs.key, &template);
+    made.await.expect(201);
 
     for (operation, row) in with_rows(&documented(&stack.gateway).await) {
         let case = operation.id.as_str();

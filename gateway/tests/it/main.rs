@@ -35,4 +35,6 @@ mod routing;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod templates;
+#[cfg(test)]
 mod tenancy;

@@ -6,13 +6,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use types::call::{
-    Call, Delivery, Dialect, Endpoint, Message, Parameters, ResponseFormat, Tool, ToolChoice,
+    Call, Delivery, Dialect, Endpoint, Message, Parameters, ResponseFormat, TemplateUse, Tool,
+    ToolChoice,
 };
 
 use super::{BETA_HEADER, VERSION_HEADER, block};
 use crate::error::Error;
 use crate::wire::fields::Fields;
-use crate::wire::read::{messages_within_limit, missing, not_json, parse};
+use crate::wire::read::{
+    messages_within_limit, missing, names_template, not_json, parse, unless_template,
+};
 
 /// Fields that say how to deliver, book or cache an answer, never what it says.
 const NOT_OF_THE_ANSWER: &[&str] = &["metadata", "service_tier", "cache_control", "diagnostics"];
@@ -20,7 +23,8 @@ const NOT_OF_THE_ANSWER: &[&str] = &["metadata", "service_tier", "cache_control"
 /// Reads the body of `POST /v1/messages`.
 pub(crate) fn decode(body: &Bytes, headers: &HeaderMap) -> Result<Call, Error> {
     let call = draft(body, headers)?;
-    if call.parameters.output_tokens_max.is_none() {
+    let templated = names_template(Some(&call.model), call.template.as_deref());
+    if call.parameters.output_tokens_max.is_none() && !templated {
         return Err(missing("max_tokens"));
     }
     Ok(call)
@@ -54,6 +58,7 @@ struct Draft {
     model: Option<String>,
     system: Option<Message>,
     messages: Option<Vec<Message>>,
+    template: Option<Box<TemplateUse>>,
     stream: bool,
     parameters: Parameters,
 }
@@ -69,6 +74,7 @@ impl Draft {
                 let messages = messages.into_iter().flat_map(block::messages).collect();
                 self.messages = Some(messages_within_limit(messages)?);
             }
+            "prompt" => self.template = Some(parse(name, value)?),
             "stream" => self.stream = parse(name, value)?,
             "max_tokens" => parameters.output_tokens_max = Some(parse(name, value)?),
             "temperature" => parameters.temperature = Some(parse(name, value)?),
@@ -165,9 +171,10 @@ impl Draft {
     }
 
     fn finish(self, body: Bytes, version: Option<String>) -> Result<Call, Error> {
-        let model = self.model.ok_or_else(|| missing("model"))?;
-        let mut messages = self.messages.ok_or_else(|| missing("messages"))?;
-        if messages.is_empty() {
+        let templated = names_template(self.model.as_deref(), self.template.as_deref());
+        let model = unless_template(self.model, templated, "model")?;
+        let mut messages = unless_template(self.messages, templated, "messages")?;
+        if messages.is_empty() && !templated {
             return Err(Error::invalid("'messages' is empty", Some("messages")));
         }
         messages.splice(0..0, self.system);
@@ -176,7 +183,7 @@ impl Draft {
             endpoint: Endpoint::Chat,
             model,
             messages,
-            template: None,
+            template: self.template,
             parameters: self.parameters,
             delivery: if self.stream {
                 Delivery::Stream {

@@ -5,14 +5,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use types::call::{
-    Call, Delivery, Dialect, Endpoint, Message, Parameters, ResponseFormat, Tool, ToolChoice,
+    Call, Delivery, Dialect, Endpoint, Message, Parameters, ResponseFormat, TemplateUse, Tool,
+    ToolChoice,
 };
 
 use super::part::{self, Calls, WireContent};
 use super::{camel, schema};
 use crate::error::Error;
 use crate::wire::fields::Fields;
-use crate::wire::read::{messages_within_limit, missing, not_json, parse};
+use crate::wire::read::{messages_within_limit, names_template, not_json, parse, unless_template};
 
 /// Fields that say how to deliver, book or store an answer, never what it says.
 const NOT_OF_THE_ANSWER: &[&str] = &["labels", "model", "serviceTier", "store"];
@@ -39,6 +40,10 @@ pub(crate) fn decode_count(model: &str, body: &Bytes) -> Result<Call, Error> {
         Some((_, request)) => {
             let inner = body.slice_ref(request.get().as_bytes());
             let call = decode(model, Delivery::Whole, &inner)?;
+            if names_template(Some(model), call.template.as_deref()) {
+                // A template is put into what names it.
+                return Ok(call);
+            }
             Ok(Call {
                 body: body.clone(),
                 ..call
@@ -53,6 +58,7 @@ pub(crate) fn decode_count(model: &str, body: &Bytes) -> Result<Call, Error> {
 struct Draft {
     system: Option<Message>,
     messages: Option<Vec<Message>>,
+    template: Option<Box<TemplateUse>>,
     parameters: Parameters,
     format: Format,
 }
@@ -75,6 +81,7 @@ impl Draft {
                 self.messages = Some(messages_within_limit(messages.collect())?);
             }
             "systemInstruction" => self.system = Some(part::system(parse(name, value)?)),
+            "prompt" => self.template = Some(parse(name, value)?),
             "tools" => self.take_tools(parse(name, value)?),
             "toolConfig" => self.take_tool_config(parse(name, value)?),
             "generationConfig" => {
@@ -171,8 +178,9 @@ impl Draft {
     }
 
     fn finish(mut self, model: &str, delivery: Delivery, body: Bytes) -> Result<Call, Error> {
-        let mut messages = self.messages.ok_or_else(|| missing("contents"))?;
-        if messages.is_empty() {
+        let templated = names_template(Some(model), self.template.as_deref());
+        let mut messages = unless_template(self.messages, templated, "contents")?;
+        if messages.is_empty() && !templated {
             return Err(Error::invalid("'contents' is empty", Some("contents")));
         }
         messages.splice(0..0, self.system);
@@ -185,7 +193,7 @@ impl Draft {
             endpoint: Endpoint::Chat,
             model: model.to_owned(),
             messages,
-            template: None,
+            template: self.template,
             parameters: self.parameters,
             delivery,
             version: None,

@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use types::call::{
-    Call, Delivery, Dialect, Endpoint, Parameters, ResponseFormat, Tool, ToolChoice,
+    Call, Delivery, Dialect, Endpoint, Parameters, ResponseFormat, TemplateUse, Tool, ToolChoice,
 };
 
 use super::message;
 use crate::error::Error;
 use crate::wire::fields::Fields;
-use crate::wire::read::{messages_within_limit, missing, not_json, parse};
+use crate::wire::read::{messages_within_limit, names_template, not_json, parse, unless_template};
 
 /// Fields that say how to deliver, book or store an answer, never what it says: they are no part of the cache key.
 /// `service_tier` is among them: it changes when and at what price an answer comes, not its text.
@@ -61,6 +61,7 @@ pub(super) fn decode_fields<'a>(
 struct Draft {
     model: Option<String>,
     messages: Option<Vec<types::call::Message>>,
+    template: Option<Box<TemplateUse>>,
     stream: bool,
     include_usage: bool,
     max_tokens: Option<u64>,
@@ -73,6 +74,8 @@ impl Draft {
         match name {
             "model" => self.model = Some(parse(name, value)?),
             "messages" => self.messages = Some(messages(value)?),
+            // Elsewhere in this dialect a prompt is text; here an object names a template.
+            "prompt" if value.get().starts_with('{') => self.template = Some(parse(name, value)?),
             "stream" => self.stream = parse(name, value)?,
             "stream_options" => {
                 let options: StreamOptions = parse(name, value)?;
@@ -159,9 +162,10 @@ impl Draft {
     }
 
     fn finish(mut self, body: Bytes) -> Result<Call, Error> {
-        let model = self.model.ok_or_else(|| missing("model"))?;
-        let messages = self.messages.ok_or_else(|| missing("messages"))?;
-        if messages.is_empty() {
+        let templated = names_template(self.model.as_deref(), self.template.as_deref());
+        let model = unless_template(self.model, templated, "model")?;
+        let messages = unless_template(self.messages, templated, "messages")?;
+        if messages.is_empty() && !templated {
             return Err(Error::invalid("'messages' is empty", Some("messages")));
         }
         let parameters = &mut self.parameters;
@@ -182,7 +186,7 @@ impl Draft {
             } else {
                 Delivery::Whole
             },
-            template: None,
+            template: self.template,
             version: None,
             body,
         })
