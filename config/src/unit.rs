@@ -18,6 +18,11 @@ pub(crate) fn seconds<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, 
     u64::deserialize(source).map(Duration::from_secs)
 }
 
+/// A `_hours` key.
+pub(crate) fn hours<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, D::Error> {
+    u32::deserialize(source).map(|hours| Duration::from_hours(hours.into()))
+}
+
 /// A count where 0 means that there is no limit.
 pub(crate) fn limit<'de, D: Deserializer<'de>>(source: D) -> Result<Option<NonZeroU32>, D::Error> {
     u32::deserialize(source).map(NonZeroU32::new)

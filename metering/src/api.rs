@@ -3,20 +3,27 @@
 pub mod budgets;
 pub mod focus;
 pub mod forecast;
+pub mod invoices;
+pub mod markups;
 pub mod prices;
 pub mod quotas;
 pub mod reconcile;
 mod reports;
 pub mod usage;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::api::Operations;
+use arc_swap::ArcSwap;
+use chrono::Duration;
 use database::Database;
 use serde::Deserialize;
 use types::{Clock, Id, Permission, id};
 use utoipa::IntoParams;
 use utoipa_axum::routes;
+
+use crate::price::PriceBook;
 
 /// What the endpoints work with; cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,6 +34,12 @@ pub struct Finance {
     pub operator_name: Arc<str>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// The one source of prices.
+    pub prices: Arc<ArcSwap<PriceBook>>,
+    /// How long after its end a month stays open.
+    pub close_grace: Duration,
+    /// The names that providers of the configuration have in price lists, where that is another one.
+    pub price_providers: Arc<BTreeMap<String, String>>,
 }
 
 /// Every operation with its permission.
@@ -51,6 +64,36 @@ pub fn operations(finance: Finance) -> Operations<Finance> {
         )
         .add(Permission::PricesRead, routes!(prices::list::list_prices))
         .add(Permission::PricesWrite, routes!(prices::put::put_price))
+        .add(
+            Permission::PricesRead,
+            routes!(prices::unpriced::list_unpriced),
+        )
+        .add(
+            Permission::PricesWrite,
+            routes!(prices::reprice::reprice_events),
+        )
+        .add(Permission::PricesRead, routes!(markups::list::list_markups))
+        .add(Permission::PricesWrite, routes!(markups::put::put_markup))
+        .add(
+            Permission::InvoicesRead,
+            routes!(invoices::list::list_invoices),
+        )
+        .add(
+            Permission::InvoicesRead,
+            routes!(invoices::find::find_invoice),
+        )
+        .add(
+            Permission::InvoicesWrite,
+            routes!(invoices::close::close_month),
+        )
+        .add(
+            Permission::InvoicesWrite,
+            routes!(invoices::pay::pay_invoice),
+        )
+        .add(
+            Permission::InvoicesWrite,
+            routes!(invoices::credit::credit_invoice),
+        )
         .add(Permission::UsageRead, routes!(usage::report::report_usage))
         .add(Permission::UsageRead, routes!(usage::costs::report_costs))
         .add(Permission::UsageRead, routes!(focus::export_focus))

@@ -16,6 +16,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod api;
+pub mod billing;
 pub mod budgets;
 pub mod failpoint;
 pub mod focus;
@@ -32,6 +33,7 @@ pub mod reconcile;
 pub mod reconciliation;
 pub mod record;
 pub mod report;
+pub mod reprice;
 pub mod rollup;
 pub mod sheet;
 mod shipper;

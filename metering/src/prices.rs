@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::id::{Organization, User};
 use types::money::{self, UsdPerMillion};
-use types::{Clock, Id};
+use types::{Clock, Id, id};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::price::{Price, Terms};
+use crate::store::corrections;
 use crate::store::prices::{self as store, Choice, PriceRow};
 
 /// How long before it begins a price must be put, so that every gateway knows it in time: they hear of it within two seconds.
@@ -26,6 +27,9 @@ const NOTICE: Duration = Duration::seconds(10);
 const PROVIDER_CHARS_MAX: usize = 100;
 const MODEL_CHARS_MAX: usize = 255;
 const SOURCE_CHARS_MAX: usize = 1_000;
+
+/// Models without a price that are listed, a count: more are the fault of one configuration.
+const UNPRICED_MAX: i64 = 1_000;
 
 /// The most tiers of one price: four services by the few lengths that any provider tells apart.
 const TIERS_MAX: usize = 40;
@@ -172,6 +176,25 @@ pub struct Filter {
     pub after: Option<DateTime<Utc>>,
 }
 
+/// What was used of a model without a price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UnpricedView {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The model, as the provider calls it.
+    pub model: String,
+    /// Organizations that used it.
+    pub organizations: i64,
+    /// Attempts.
+    pub requests: i64,
+    /// Input and output tokens.
+    pub tokens: i64,
+    /// The first time.
+    pub first_at: DateTime<Utc>,
+    /// The last time.
+    pub last_at: DateTime<Utc>,
+}
+
 /// Why a price was not put.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -244,6 +267,31 @@ pub async fn put(
         .await
 }
 
+/// What was used without a price in a span, and is not repriced since; the most used models first.
+pub async fn unpriced(
+    database: &Database,
+    span: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<UnpricedView>, Error> {
+    let rows = database
+        .worker("prices: list what has none", Bulkhead::Control, |tx| {
+            Box::pin(async move {
+                let rows = corrections::unpriced(tx.connection(), span, UNPRICED_MAX);
+                Ok::<_, Error>(rows.await?)
+            })
+        })
+        .await?;
+    let views = rows.into_iter().map(|row| UnpricedView {
+        provider: row.provider,
+        model: row.model,
+        organizations: row.organizations,
+        requests: row.events,
+        tokens: row.tokens,
+        first_at: row.first_at,
+        last_at: row.last_at,
+    });
+    Ok(views.collect())
+}
+
 impl PriceSetting {
     /// The price, if all of it can be accepted.
     fn price(&self, clock: &dyn Clock) -> Result<Price, Error> {
@@ -258,7 +306,7 @@ impl PriceSetting {
             return Err(field("from", why));
         }
         let terms = Terms {
-            id: Id::<()>::new(clock).uuid(),
+            id: Id::<id::Price>::new(clock).uuid(),
             organization: self.organization_id,
             begins_at: Some(from),
             ends_at: None,

@@ -7,11 +7,16 @@ macro_rules! column {
     };
 }
 
+pub(crate) mod adjustments;
 pub(crate) mod budgets;
+pub(crate) mod corrections;
 pub(crate) mod events;
 pub(crate) mod focus;
+pub(crate) mod invoices;
 pub(crate) mod leases;
 pub(crate) mod ledger;
+pub(crate) mod markups;
+pub(crate) mod periods;
 pub(crate) mod prices;
 pub(crate) mod quotas;
 pub(crate) mod reconcile;

@@ -46,6 +46,12 @@ kinds! {
     Quota,
     /// A limit of a part of an organization: table `metering.budgets`.
     Budget,
+    /// What a model costs in one span of time: table `metering.prices`.
+    Price,
+    /// What is put on top of providers' prices: table `metering.markups`.
+    Markup,
+    /// A closed billing period: table `metering.invoices`.
+    Invoice,
     /// A stored answer: table `semantic_cache`.
     CacheEntry,
     /// A gateway process with its own journal, stable across restarts.

@@ -32,6 +32,11 @@ pub struct Metering {
     /// The user's own price list; it is already merged into `Config::prices`.
     #[serde(deserialize_with = "unit::path")]
     pub prices_file: Option<PathBuf>,
+    /// How long after its end a month stays open for what comes late.
+    #[serde(rename = "close_grace_hours", deserialize_with = "unit::hours")]
+    pub close_grace: Duration,
+    /// Whether a gateway closes months by itself.
+    pub auto_close: bool,
     /// How long an answer is still read after its client left, to learn its cost.
     #[serde(rename = "drain_timeout_ms", deserialize_with = "unit::milliseconds")]
     pub drain_timeout: Duration,
@@ -67,6 +72,9 @@ impl Metering {
     /// A longer transaction would hold up every quota row it touches.
     const SHIP_ROWS_MAX: usize = 10_000;
 
+    /// A month.
+    const CLOSE_GRACE_MAX: Duration = Duration::from_hours(744);
+
     pub(crate) fn check(&self, report: &mut Report) {
         report.positive("metering.segment_bytes_max", self.segment_bytes_max);
         report.positive("metering.ship_rows_max", self.ship_rows_max);
@@ -75,6 +83,12 @@ impl Metering {
             report.problem(
                 "metering.journal_bytes_max",
                 "must be at least twice segment_bytes_max",
+            );
+        }
+        if self.close_grace > Self::CLOSE_GRACE_MAX {
+            report.problem(
+                "metering.close_grace_hours",
+                "must be at most 744: a month would not close before the next one ends",
             );
         }
         if self.ship_rows_max > Self::SHIP_ROWS_MAX {

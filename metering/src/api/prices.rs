@@ -2,6 +2,8 @@
 
 pub mod list;
 pub mod put;
+pub mod reprice;
+pub mod unpriced;
 
 use ::api::{Code, Problem};
 use chrono::{DateTime, Utc};
@@ -28,6 +30,17 @@ pub struct PricesQuery {
     pub with_lists: bool,
     /// Those that hold at some moment after this one.
     pub after: Option<DateTime<Utc>>,
+}
+
+/// Which span.
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct UnpricedQuery {
+    /// The first moment; absent: 31 days ago.
+    pub from: Option<DateTime<Utc>>,
+    /// The moment after the last one; absent: now.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl From<Error> for Problem {

@@ -156,14 +156,26 @@ impl<'a> Totals<'a> {
         for event in events {
             let month = (event.subject.organization, month_of(event));
             let period = billed.get(&month).copied().unwrap_or(month.1);
-            let fact = Fact::booked(event, period);
-            if fact.is_billed() {
-                let period = (fact.organization, period);
-                totals.periods.entry(period).or_default().add(&fact);
-            }
-            totals.additions.add(&fact, prices);
+            totals.add(&Fact::booked(event, period), prices);
         }
         totals
+    }
+
+    /// Sums events that no request made.
+    pub(super) fn of_facts(facts: &[Fact<'a>], prices: &PriceBook) -> Self {
+        let mut totals = Self::default();
+        for fact in facts {
+            totals.add(fact, prices);
+        }
+        totals
+    }
+
+    fn add(&mut self, fact: &Fact<'a>, prices: &PriceBook) {
+        if fact.is_billed() {
+            let period = (fact.organization, fact.billed_period);
+            self.periods.entry(period).or_default().add(fact);
+        }
+        self.additions.add(fact, prices);
     }
 
     pub(super) async fn post(&self, connection: &mut PgConnection) -> Result<(), Error> {

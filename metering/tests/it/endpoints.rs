@@ -60,6 +60,9 @@ impl App {
             database: node.database.clone(),
             operator_name: "FlowPilot".into(),
             clock: Arc::new(SystemClock),
+            prices: node.metering.price_book(),
+            close_grace: chrono::Duration::zero(),
+            price_providers: Arc::default(),
         });
         Self {
             router: api.mount(operations).into_router(),

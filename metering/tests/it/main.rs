@@ -1,6 +1,8 @@
 //! The metering crate against a database: the books, the leases, the reports.
 
 #[cfg(test)]
+mod billing;
+#[cfg(test)]
 mod books;
 #[cfg(test)]
 mod budgets;
@@ -10,6 +12,8 @@ mod endpoints;
 mod lease_model;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod month;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
