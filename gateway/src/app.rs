@@ -160,16 +160,14 @@ impl App {
             clock: Arc::clone(&clock),
             drains: Arc::default(),
         };
+        let surroundings = (database, Arc::clone(&clock));
+        let finance = management::finance(config, surroundings, metering.price_book())?;
+        if config.metering.auto_close {
+            upkeep::close_months(finance.clone(), &background, &stop_background);
+        }
+        let parts = management::Parts { finance, templates };
         let shared = Arc::new(Shared {
-            management: management::router(
-                &keys,
-                management::Parts {
-                    database,
-                    clock: Arc::clone(&clock),
-                    templates,
-                    operator_name: config.metering.operator_name.clone(),
-                },
-            ),
+            management: management::router(&keys, parts),
             auth: Auth::new(Arc::new(keys)),
             main: Handle::current(),
             in_flight: InFlight::default(),

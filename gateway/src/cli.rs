@@ -1,5 +1,7 @@
 //! The command line: what can be asked of `flowpilot`, and how it explains itself.
 
+pub(crate) mod billing;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -66,6 +68,12 @@ pub(crate) enum Command {
     /// Look after what reports are read from.
     #[command(subcommand)]
     Rollup(RollupCommand),
+    /// Put and list prices.
+    #[command(subcommand)]
+    Prices(billing::PricesCommand),
+    /// Close months, and put right what was booked.
+    #[command(subcommand)]
+    Billing(billing::BillingCommand),
     /// Look after quota leases.
     #[command(subcommand)]
     Leases(LeasesCommand),

@@ -1,10 +1,12 @@
 //! The commands: each reads the configuration, does one thing, and says how it went.
 
+pub(crate) mod billing;
 mod check_config;
 mod keys;
 mod leases;
 mod migrate;
 mod openapi;
+mod prices;
 mod report;
 mod rollup;
 mod serve;
@@ -42,6 +44,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::CheckConfig => check_config::run(&common),
         Command::Keys(command) => keys::run(&common, command),
         Command::Report(command) => report::run(&common, command),
+        Command::Prices(command) => prices::run(&common, command),
+        Command::Billing(command) => billing::run(&common, command),
         Command::Rollup(command) => rollup::run(&common, command),
         Command::Leases(command) => leases::run(&common, &command),
         Command::Openapi => openapi::run(),

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use ::api::{Api, Authenticate, Refusal};
+use arc_swap::ArcSwap;
 use axum::Router;
 use config::Config;
 use database::{Database, Options};
 use futures_util::future::BoxFuture;
+use metering::PriceBook;
 use metering::api::Finance;
 use tenants::Tenants;
 use tenants::keys::Keys;
 use types::{Caller, Clock, SystemClock};
 
 use crate::api::Prompting;
+use crate::command;
 use crate::template::Templates;
 
 /// The router of all operations.
@@ -23,14 +26,26 @@ pub(crate) fn router(keys: &Keys, parts: Parts) -> Router {
 /// What all operations work with.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// The database.
-    pub(crate) database: Database,
-    /// The time.
-    pub(crate) clock: Arc<dyn Clock>,
+    /// What the endpoints of finance work with.
+    pub(crate) finance: Finance,
     /// Prompt templates.
     pub(crate) templates: Arc<Templates>,
-    /// Who sends invoices.
-    pub(crate) operator_name: String,
+}
+
+/// What the endpoints of finance work with.
+pub(crate) fn finance(
+    config: &Config,
+    (database, clock): (Database, Arc<dyn Clock>),
+    prices: Arc<ArcSwap<PriceBook>>,
+) -> anyhow::Result<Finance> {
+    Ok(Finance {
+        database,
+        operator_name: config.metering.operator_name.as_str().into(),
+        clock,
+        prices,
+        close_grace: command::billing::grace(config)?,
+        price_providers: Arc::new(command::billing::price_providers(config)),
+    })
 }
 
 /// The document of all operations, without a database behind it.
@@ -38,37 +53,27 @@ pub(crate) fn openapi() -> anyhow::Result<String> {
     /// An address that is never connected to.
     const NOWHERE: &str = "postgres://nobody@localhost/nowhere";
     let database = Database::unconnected(&Options::new(NOWHERE.parse()?))?;
-    let options = Config::from_toml("")?.templates;
-    let (templates, _) = Templates::new(options, database.clone());
+    let config = Config::from_toml("")?;
+    let (templates, _) = Templates::new(config.templates.clone(), database.clone());
+    let surroundings = (database, Arc::new(SystemClock) as Arc<dyn Clock>);
     let parts = Parts {
-        database,
-        clock: Arc::new(SystemClock),
+        finance: finance(&config, surroundings, Arc::default())?,
         templates: Arc::new(templates),
-        operator_name: String::new(),
     };
     let api = api(Arc::new(Nobody), parts);
     Ok(api.openapi().to_pretty_json()?)
 }
 
 fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
-    let Parts {
-        database,
-        clock,
-        templates,
-        operator_name,
-    } = parts;
+    let Parts { finance, templates } = parts;
+    let (database, clock) = (finance.database.clone(), Arc::clone(&finance.clock));
     let prompting = Prompting {
         database: database.clone(),
         clock: Arc::clone(&clock),
         templates,
     };
     let tenants = Tenants {
-        database: database.clone(),
-        clock: Arc::clone(&clock),
-    };
-    let finance = Finance {
         database,
-        operator_name: operator_name.into(),
         clock: Arc::clone(&clock),
     };
     Api::new(authenticate, clock)

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{Datelike, Months};
 use database::Database;
+use metering::api::Finance;
+use metering::billing::{self, Closing};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,6 +18,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often partitions are made and stray rows counted: months before they are needed, and soon after an outage.
 const PARTITIONS_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How often it is looked whether last month can be closed: it is no matter of minutes.
+const CLOSE_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Begins both, until told to stop.
 pub(crate) fn start(
@@ -36,6 +42,46 @@ pub(crate) fn start(
     every(PARTITIONS_INTERVAL, tasks, stop, move || {
         partitions(database.clone())
     });
+}
+
+/// Closes last month, as soon as it can be, until told to stop.
+pub(crate) fn close_months(finance: Finance, tasks: &TaskTracker, stop: &CancellationToken) {
+    every(CLOSE_INTERVAL, tasks, stop, move || {
+        let finance = finance.clone();
+        async move { close_month(&finance).await }
+    });
+}
+
+async fn close_month(finance: &Finance) {
+    let today = finance.clock.now().date_naive();
+    let this_month = today.with_day(1).unwrap_or(today);
+    let closing = Closing {
+        month: this_month - Months::new(1),
+        grace: finance.close_grace,
+        without_nodes: Vec::new(),
+        dry_run: false,
+        by: None,
+    };
+    let prices = finance.prices.load_full();
+    let closed = billing::close_all(&finance.database, &prices, &*finance.clock, &closing).await;
+    match closed {
+        Err(billing::Error::TooEarly { .. }) => {}
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "last month cannot be closed yet; it is tried again"
+        ),
+        Ok(closed) => {
+            for (organization, closed) in closed {
+                if let Err(error) = closed {
+                    tracing::error!(
+                        %organization,
+                        error = &error as &dyn std::error::Error,
+                        "a month stays open"
+                    );
+                }
+            }
+        }
+    }
 }
 
 fn every<F>(

@@ -97,6 +97,56 @@ const ROWS: &[Row] = &[
         reach: Reach::OperatorOnly,
     },
     Row {
+        id: "list_unpriced",
+        body: || Value::Null,
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "reprice_events",
+        body: || json!({ "from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z" }),
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "list_markups",
+        body: || Value::Null,
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "put_markup",
+        body: || {
+            json!({
+                "organization_id": "00000000-0000-0000-0000-000000000001",
+                "name": "x", "kind": "percent", "rate": "1", "first_period": "2026-01-01",
+            })
+        },
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "list_invoices",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "find_invoice",
+        body: || Value::Null,
+        reach: Reach::Thing,
+    },
+    Row {
+        id: "close_month",
+        body: || json!({ "month": "2026-01-01", "dry_run": true }),
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "pay_invoice",
+        body: || json!({ "reference": "x" }),
+        reach: Reach::OperatorOnly,
+    },
+    Row {
+        id: "credit_invoice",
+        body: || json!({ "reference": "x", "amount_usd": "1", "reason": "x" }),
+        reach: Reach::OperatorOnly,
+    },
+    Row {
         id: "put_price",
         body: || {
             json!({
