@@ -21,7 +21,7 @@ const STEPS: &[Step] = &[
     ("queries", |_| prepare::run(Mode::Check)),
     ("tests", |_| cargo::run(TESTS)),
     ("OpenAPI document", |_| openapi::run(Mode::Check)),
-    ("official SDK", |_| sdk::run()),
+    ("official SDKs", |_| sdk::run()),
     ("FOCUS export", |_| focus::run(Mode::Check)),
     ("chaos", |_| chaos::run()),
     ("dependencies", |missing| tool::run(&DENY, missing)),

@@ -45,7 +45,7 @@ enum Task {
     },
     /// Run the tests that need a database against the server that `DATABASE_URL` names.
     TestExternal,
-    /// Run the official OpenAI SDK against the gateway with a mock provider, and compare their books.
+    /// Run the official SDKs against the gateway with a mock provider, and compare their books.
     Sdk,
     /// Kill gateways and PostgreSQL under load, twenty seeds long, and compare the books; then use up a quota from three gateways.
     Chaos,

@@ -1,7 +1,7 @@
-//! The official OpenAI SDK against the gateway: what it does works, and what it cost is booked as the provider booked it.
+//! The official SDKs against the gateway: what they do works, and what it cost is booked as the provider booked it.
 //!
-//! Everything is of this run alone: a database, a mock provider, a gateway. The SDK is installed into a virtual
-//! environment below the target folder, once, from pinned and hashed packages.
+//! Everything is of this run alone: a database, a mock provider, a gateway. Each SDK is installed into a virtual
+//! environment of its own below the target folder, once, from pinned and hashed packages.
 
 mod process;
 
@@ -19,8 +19,30 @@ use process::Process;
 /// Where the scripts are.
 const SCRIPTS: &str = "gateway/tests/sdk";
 
+/// An SDK, and the script that uses it.
+#[derive(Debug, Clone, Copy)]
+struct Suite {
+    name: &'static str,
+    script: &'static str,
+}
+
+const SUITES: [Suite; 3] = [
+    Suite {
+        name: "openai",
+        script: "openai_chat.py",
+    },
+    Suite {
+        name: "anthropic",
+        script: "anthropic_messages.py",
+    },
+    Suite {
+        name: "gemini",
+        script: "gemini_generate.py",
+    },
+];
+
 /// What to do where packages cannot be fetched.
-const NO_PACKAGES: &str = "the SDK could not be installed: this needs python3 (3.10 or newer) with venv, and a package \
+const NO_PACKAGES: &str = "the SDKs could not be installed: this needs python3 (3.10 or newer) with venv, and a package \
      index, which pip finds by its own settings (PIP_INDEX_URL); after the first time it needs neither";
 
 pub(crate) fn run() -> Result<()> {
@@ -33,23 +55,27 @@ pub(crate) fn run() -> Result<()> {
         "--package",
         "loadtest",
     ])?;
-    heading("SDK");
+    heading("SDKs");
     let folder = cargo::target_dir().join("sdk");
-    let python = install(&folder)?;
+    let mut installed = Vec::new();
+    for suite in SUITES {
+        installed.push((install(&folder, suite)?, suite));
+    }
 
-    heading("SDK against the gateway");
+    heading("SDKs against the gateway");
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let database = runtime.block_on(TestDatabase::new());
-    let ran = with_gateway(&python, &folder, database.url().expose());
+    let ran = with_gateway(&installed, &folder, database.url().expose());
     runtime.block_on(async { drop(database) });
     ran
 }
 
-/// The interpreter with the SDK. What is installed is kept until the requirements change.
-fn install(folder: &Path) -> Result<PathBuf> {
-    let requirements = cargo::root().join(SCRIPTS).join("requirements.txt");
+/// The interpreter with an SDK. What is installed is kept until the requirements change.
+fn install(folder: &Path, suite: Suite) -> Result<PathBuf> {
+    let requirements = format!("requirements-{}.txt", suite.name);
+    let requirements = cargo::root().join(SCRIPTS).join(requirements);
     let wanted = fs::read_to_string(&requirements)?;
-    let environment = folder.join("venv");
+    let environment = folder.join(suite.name);
     // Inside, so that it goes with what it speaks of.
     let installed = environment.join("installed.txt");
     let python = environment.join("bin/python");
@@ -76,7 +102,7 @@ fn install(folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-fn with_gateway(python: &Path, folder: &Path, database_url: &str) -> Result<()> {
+fn with_gateway(installed: &[(PathBuf, Suite)], folder: &Path, database_url: &str) -> Result<()> {
     let data = folder.join("data");
     if data.exists() {
         fs::remove_dir_all(&data)?;
@@ -105,14 +131,16 @@ fn with_gateway(python: &Path, folder: &Path, database_url: &str) -> Result<()> 
     ];
     let key = cargo::output_of(flowpilot(&config, &create))?;
 
-    let mut script = Command::new(python);
-    script
-        .arg(cargo::root().join(SCRIPTS).join("openai_chat.py"))
-        .env("FLOWPILOT_BASE_URL", base_url)
-        .env("FLOWPILOT_API_KEY", key.trim());
-    let script = cargo::run_command(script);
+    let ran = installed.iter().try_for_each(|(python, suite)| {
+        let mut script = Command::new(python);
+        script
+            .arg(cargo::root().join(SCRIPTS).join(suite.script))
+            .env("FLOWPILOT_BASE_URL", &base_url)
+            .env("FLOWPILOT_API_KEY", key.trim());
+        cargo::run_command(script)
+    });
     gateway.stop()?;
-    script?;
+    ran?;
     heading("books of the gateway and of the provider");
     reconcile(folder, &config, provider)?;
     mock.stop()
@@ -146,12 +174,16 @@ url = "{database_url}"
 base_url = "{provider}"
 api_key = "mock"
 
+[providers.anthropic]
+base_url = "{provider}"
+api_key = "mock"
+
 [providers.mock]
 kind = "openai"
 base_url = "{provider}/v1"
 api_key = "mock"
 price_provider = "openai"
-models = ["gpt-4o-mini"]
+models = ["gpt-4o-mini", "text-embedding-3-small"]
 
 [models.aliases]
 default = "gemini/gemini-2.5-flash"

@@ -87,6 +87,7 @@ async fn a_tool_is_called_and_its_result_answered_whoever_asks_and_whoever_answe
             }
         }
     }
+    stack.ledger.booked(stack.calls().len()).await;
     stack.ledger.balanced().await;
 }
 

@@ -1,7 +1,7 @@
 """The official OpenAI SDK, unmodified, against a gateway with a mock provider behind it.
 
 Run by `cargo xtask sdk`, which sets FLOWPILOT_BASE_URL and FLOWPILOT_API_KEY and compares the books afterwards.
-The model `default` is Gemini's, `mock/gpt-4o-mini` one behind an OpenAI-compatible address.
+The model `default` is Gemini's, `mock/gpt-4o-mini` one behind an OpenAI-compatible address, the last Anthropic's.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ import openai
 
 BASE_URL = os.environ["FLOWPILOT_BASE_URL"]
 API_KEY = os.environ["FLOWPILOT_API_KEY"]
-MODELS = ["default", "mock/gpt-4o-mini"]
+MODELS = ["default", "mock/gpt-4o-mini", "anthropic/claude-haiku-4-5"]
+VECTORS = ["mock/text-embedding-3-small", "gemini/gemini-embedding-001"]
 WEATHER = {
     "type": "function",
     "function": {
@@ -115,6 +116,36 @@ class Chat(unittest.TestCase):
                 return [c.choices[0].delta.content async for c in stream if c.choices]
 
         self.assertEqual(len([piece for piece in asyncio.run(run()) if piece]), 4)
+
+
+class OtherForms(unittest.TestCase):
+    def test_texts_become_vectors_in_both_ways_of_writing_them(self):
+        for model in VECTORS:
+            for options in [{}, {"encoding_format": "float"}]:
+                answer = client().embeddings.create(
+                    model=model, input=["openai one", "openai two"], dimensions=4, **options
+                )
+                self.assertEqual([len(vector.embedding) for vector in answer.data], [4, 4])
+                self.assertIsInstance(answer.data[0].embedding[0], float)
+
+    def test_structured_output_can_be_asked_for(self):
+        schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+        for model in MODELS:
+            answer = client().chat.completions.create(
+                model=model,
+                messages=ask("openai structured"),
+                response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
+            )
+            self.assertTrue(answer.choices[0].message.content)
+
+    def test_the_older_completions_are_answered(self):
+        for model in MODELS:
+            answer = client().completions.create(model=model, prompt="openai older [[events=3]]")
+            self.assertEqual(len(answer.choices[0].text.split(" ")), 3)
+            chunks = client().completions.create(
+                model=model, prompt="openai older stream [[events=3]]", stream=True
+            )
+            self.assertEqual(len([c for c in chunks if c.choices and c.choices[0].text]), 3)
 
 
 class Models(unittest.TestCase):
