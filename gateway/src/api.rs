@@ -1,6 +1,7 @@
 //! The endpoints of what the gateway itself keeps: one file each.
 
 pub(crate) mod prompt_templates;
+pub(crate) mod routes;
 
 use std::sync::Arc;
 

@@ -122,6 +122,35 @@ async fn metering(
     Ok(started.await?)
 }
 
+/// The settings of a configuration, with what organizations say of their routes already read.
+async fn settings(
+    config: &Arc<Config>,
+    metering: &Metering,
+    database: &Database,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Arc<ArcSwap<Settings>>> {
+    let settings = Settings::new(config, metering.price_book(), None)?;
+    let own = settings.routes.own();
+    let started = own.start(database.clone(), tasks, stop.clone()).await;
+    started.context("the organizations' routes cannot be read")?;
+    Ok(Arc::new(ArcSwap::from_pointee(settings)))
+}
+
+/// The threads that serve connections.
+fn workers(
+    config: &Config,
+    shared: &Arc<Shared>,
+    connections: &TaskTracker,
+) -> anyhow::Result<Workers> {
+    Workers::start(&Serving {
+        shared: Arc::clone(shared),
+        builder: Arc::new(listener::builder(&config.server)),
+        connections: connections.clone(),
+        first_byte_max: config.server.header_read_timeout,
+    })
+}
+
 impl App {
     async fn start(
         config: &Arc<Config>,
@@ -150,22 +179,28 @@ impl App {
             &stop_background,
         );
 
+        let settings =
+            settings(config, &metering, &database, &background, &stop_background).await?;
         let templates = Templates::start(config, &database, &background, &stop_background);
         let pipeline = Pipeline {
             templates: Arc::clone(&templates),
-            settings: ArcSwap::from_pointee(Settings::new(config, metering.price_book(), None)?),
+            settings: Arc::clone(&settings),
             cache,
             metering: metering.clone(),
             tasks: exchanges.clone(),
             clock: Arc::clone(&clock),
             drains: Arc::default(),
         };
-        let surroundings = (database, Arc::clone(&clock));
-        let finance = management::finance(config, surroundings, metering.price_book())?;
+        let within = (database, Arc::clone(&clock));
+        let finance = management::finance(config, within, metering.price_book())?;
         if config.metering.auto_close {
             upkeep::close_months(finance.clone(), &background, &stop_background);
         }
-        let parts = management::Parts { finance, templates };
+        let parts = management::Parts {
+            finance,
+            templates,
+            settings,
+        };
         let shared = Arc::new(Shared {
             management: management::router(&keys, parts),
             auth: Auth::new(Arc::new(keys)),
@@ -180,12 +215,7 @@ impl App {
         let sweep = api::idempotency::sweep_always(state.database.clone(), stop_background.clone());
         background.spawn(sweep);
         upkeep::start(&shared, &state.database, &background, &stop_background);
-        let workers = Workers::start(&Serving {
-            shared: Arc::clone(&shared),
-            builder: Arc::new(listener::builder(&config.server)),
-            connections: exchanges.clone(),
-            first_byte_max: config.server.header_read_timeout,
-        })?;
+        let workers = workers(config, &shared, &exchanges)?;
         Ok(Self {
             workers: Arc::new(workers),
             shared,

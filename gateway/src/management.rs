@@ -15,7 +15,9 @@ use tenants::keys::Keys;
 use types::{Caller, Clock, SystemClock};
 
 use crate::api::Prompting;
+use crate::api::routes::Routing;
 use crate::command;
+use crate::pipeline::Settings;
 use crate::template::Templates;
 
 /// The router of all operations.
@@ -30,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) finance: Finance,
     /// Prompt templates.
     pub(crate) templates: Arc<Templates>,
+    /// The providers and their prices.
+    pub(crate) settings: Arc<ArcSwap<Settings>>,
 }
 
 /// What the endpoints of finance work with.
@@ -53,24 +57,35 @@ pub(crate) fn openapi() -> anyhow::Result<String> {
     /// An address that is never connected to.
     const NOWHERE: &str = "postgres://nobody@localhost/nowhere";
     let database = Database::unconnected(&Options::new(NOWHERE.parse()?))?;
-    let config = Config::from_toml("")?;
+    let config = Arc::new(Config::from_toml("")?);
+    let settings = Settings::new(&config, Arc::default(), None)?;
     let (templates, _) = Templates::new(config.templates.clone(), database.clone());
     let surroundings = (database, Arc::new(SystemClock) as Arc<dyn Clock>);
     let parts = Parts {
         finance: finance(&config, surroundings, Arc::default())?,
         templates: Arc::new(templates),
+        settings: Arc::new(ArcSwap::from_pointee(settings)),
     };
     let api = api(Arc::new(Nobody), parts);
     Ok(api.openapi().to_pretty_json()?)
 }
 
 fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
-    let Parts { finance, templates } = parts;
+    let Parts {
+        finance,
+        templates,
+        settings,
+    } = parts;
     let (database, clock) = (finance.database.clone(), Arc::clone(&finance.clock));
     let prompting = Prompting {
         database: database.clone(),
         clock: Arc::clone(&clock),
         templates,
+    };
+    let routing = Routing {
+        database: database.clone(),
+        clock: Arc::clone(&clock),
+        settings,
     };
     let tenants = Tenants {
         database,
@@ -80,6 +95,7 @@ fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
         .mount(tenants::api::operations(tenants))
         .mount(metering::api::operations(finance))
         .mount(crate::api::operations(prompting))
+        .mount(crate::api::routes::operations(routing))
 }
 
 /// Knows no caller: a document is no API.

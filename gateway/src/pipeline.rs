@@ -14,10 +14,11 @@ use bytes::Bytes;
 use cache::{Cache, Control};
 use chrono::{DateTime, Utc};
 use config::Config;
+use config::section::{Target, Unpriced};
 use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, PriceBook, Refusal};
 use tokio_util::task::TaskTracker;
 use types::call::{Call, Endpoint};
-use types::id::Request;
+use types::id::{Organization, Request};
 use types::{Caller, Clock, Id, Permission};
 
 use crate::directions::Directions;
@@ -38,7 +39,7 @@ use crate::{measure, meter, upstream, writer};
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     /// What changes with the configuration.
-    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) settings: Arc<ArcSwap<Settings>>,
     /// Prompt templates.
     pub(crate) templates: Arc<Templates>,
     /// The cache.
@@ -80,6 +81,27 @@ impl Settings {
             ),
             config: Arc::clone(config),
         })
+    }
+}
+
+impl Settings {
+    /// Whether a model can be asked and billed; else why not.
+    pub(crate) fn check_target(
+        &self,
+        organization: Id<Organization>,
+        target: &Target,
+        at: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let deployment = self.routes.deployment(target);
+        let deployment =
+            deployment.ok_or_else(|| format!("there is no provider `{}`", target.provider))?;
+        let price = self.routes.price(organization, &deployment, at);
+        if price.is_none() && self.config.metering.unpriced == Unpriced::Refuse {
+            return Err(format!(
+                "`{target}` has no price, so its use cannot be billed"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -157,7 +179,9 @@ impl Pipeline {
         let _admission = settings.limits.admit(&caller)?;
         let call = self.templates.render(&caller, call).await?;
         let at = self.clock.now();
-        let deployment = settings.routes.resolve(&call.model, at)?;
+        let deployment = settings
+            .routes
+            .resolve(caller.organization, &call.model, at)?;
         let prompt = Prompt {
             request,
             at,
@@ -185,7 +209,8 @@ impl Pipeline {
         let admission = settings.limits.admit(&caller)?;
         let call = self.templates.render(&caller, call).await?;
         let at = self.clock.now();
-        let (choice, deployment) = choose(settings, request, session, &call, at)?;
+        let wanted = (caller.organization, &call);
+        let (choice, deployment) = choose(settings, request, session, wanted, at)?;
         let prompt = Arc::new(Prompt {
             request,
             at,
@@ -308,10 +333,10 @@ fn choose(
     settings: &Settings,
     request: Id<Request>,
     told: Option<u64>,
-    call: &Call,
+    (organization, call): (Id<Organization>, &Call),
     at: DateTime<Utc>,
 ) -> Result<(Choice, Arc<Deployment>), Error> {
-    let plan = settings.routes.begin(&call.model, at)?;
+    let plan = settings.routes.begin(organization, &call.model, at)?;
     let wish = Wish {
         request,
         session: session::of(plan.sticky, told, call),

@@ -14,6 +14,7 @@ mod dice;
 mod endpoint;
 mod failure;
 mod latency;
+pub(crate) mod own;
 mod plan;
 pub(crate) mod session;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use types::id::Organization;
 
 use crate::error::Error;
 use endpoint::Endpoint;
+use own::OwnRoutes;
 
 pub(crate) use budget::Budget;
 pub(crate) use choice::{Choice, Wish};
@@ -54,6 +56,8 @@ pub(crate) struct Routes {
     /// The plans of other names, as they were asked for.
     named: ArcSwap<HashMap<String, Arc<Plan>>>,
     known: Known,
+    /// What organizations say themselves, which changes by itself.
+    own: OwnRoutes,
     /// The one source of prices, which changes by itself.
     prices: Arc<ArcSwap<PriceBook>>,
     routing: Arc<Routing>,
@@ -94,6 +98,7 @@ impl Routes {
         let unchanged = before.filter(|before| before.routing == routing);
         let mut routes = Self {
             known: before.map_or_else(Known::default, |before| before.known.of(&providers)),
+            own: before.map_or_else(OwnRoutes::default, |before| before.own.clone()),
             providers,
             aliases: HashMap::new(),
             named: ArcSwap::default(),
@@ -114,12 +119,28 @@ impl Routes {
     }
 
     /// Begins a request's way: its plan, and its share for retries.
-    pub(crate) fn begin(&self, model: &str, at: DateTime<Utc>) -> Result<Arc<Plan>, Error> {
+    pub(crate) fn begin(
+        &self,
+        organization: Id<Organization>,
+        model: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Arc<Plan>, Error> {
         self.budget.earn(&self.routing);
-        self.plan(model, at)
+        self.plan_for(organization, model, at)
     }
 
-    /// What a model leads to, as a client names it.
+    /// What a model leads to, as a client of an organization names it.
+    fn plan_for(
+        &self,
+        organization: Id<Organization>,
+        model: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Arc<Plan>, Error> {
+        let own = self.own.plan(organization, model, self);
+        own.map_or_else(|| self.plan(model, at), Ok)
+    }
+
+    /// What the configuration says that a model leads to.
     fn plan(&self, model: &str, at: DateTime<Utc>) -> Result<Arc<Plan>, Error> {
         if let Some(plan) = self.aliases.get(model)
             && model != Models::WILDCARD
@@ -137,8 +158,13 @@ impl Routes {
     }
 
     /// The deployment that stands for a model's name: the first of its plan.
-    pub(crate) fn resolve(&self, model: &str, at: DateTime<Utc>) -> Result<Arc<Deployment>, Error> {
-        let plan = self.plan(model, at)?;
+    pub(crate) fn resolve(
+        &self,
+        organization: Id<Organization>,
+        model: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Arc<Deployment>, Error> {
+        let plan = self.plan_for(organization, model, at)?;
         let primary = plan.primary().map(Arc::clone);
         primary.ok_or_else(|| Error::UnknownModel(model.to_owned()))
     }
@@ -154,14 +180,35 @@ impl Routes {
         self.prices.load().find_for(organization, model, at)
     }
 
+    /// What organizations say themselves.
+    pub(crate) const fn own(&self) -> &OwnRoutes {
+        &self.own
+    }
+
+    /// The plan of a route.
+    fn plan_of(&self, route: &config::section::Route) -> Option<Plan> {
+        Plan::of_route(route, &self.routing, |target| self.deployment(target))
+    }
+
+    /// Whether a plan was made by these routes, and not by those of an earlier configuration.
+    fn has_made(&self, plan: &Plan) -> bool {
+        Arc::ptr_eq(&plan.routing, &self.routing)
+    }
+
     /// What retries are paid from.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// The names that can be asked for: aliases, and every provider's models: those it lists, or else those with a price.
-    pub(crate) fn offers(&self) -> Vec<Offer> {
+    /// The names that can be asked for: the organization's own, aliases, and every provider's models: those it lists, or else those with a price.
+    pub(crate) fn offers(&self, organization: Id<Organization>, at: DateTime<Utc>) -> Vec<Offer> {
         let prices = self.prices.load();
+        let own = self.own.names(organization).into_iter();
+        let own = own.filter_map(|name| {
+            let deployment = self.resolve(organization, &name, at).ok()?;
+            let provider = deployment.provider.name.clone();
+            Some(Offer { name, provider })
+        });
         let aliases = self
             .aliases
             .iter()
@@ -178,8 +225,9 @@ impl Routes {
                 provider: provider.name.clone(),
             })
         });
-        let mut offers: Vec<Offer> = aliases.chain(models).collect();
-        offers.sort();
+        // What an organization says itself comes before what the configuration says of the same name.
+        let mut offers: Vec<Offer> = own.chain(aliases).chain(models).collect();
+        offers.sort_by(|a, b| a.name.cmp(&b.name));
         offers.dedup_by(|a, b| a.name == b.name);
         offers
     }
@@ -190,10 +238,7 @@ impl Routes {
                 let deployment = self.deployment(target)?;
                 Some(Plan::of_one(deployment, &self.routing))
             }
-            Alias::Route(name) => {
-                let route = config.routes.get(name)?;
-                Plan::of_route(route, &self.routing, |target| self.deployment(target))
-            }
+            Alias::Route(name) => self.plan_of(config.routes.get(name)?),
         }
     }
 
@@ -233,7 +278,8 @@ impl Routes {
         Ok(plan)
     }
 
-    fn deployment(&self, target: &Target) -> Option<Arc<Deployment>> {
+    /// The deployment of a configured provider.
+    pub(crate) fn deployment(&self, target: &Target) -> Option<Arc<Deployment>> {
         let provider = self.providers.get(&target.provider)?;
         Some(self.known.find_or_add(provider, &target.model))
     }

@@ -64,6 +64,8 @@ kinds! {
     Step,
     /// A prompt template: table `prompt_templates`.
     Template,
+    /// What a model's name means to one organization: table `gateway.routes`.
+    Route,
 }
 
 impl<T> Id<T> {

@@ -57,6 +57,8 @@ permissions! {
     BillsReconcile "bills:reconcile" "Compare a provider's bill with the books of all organizations." true,
     PromptTemplatesRead "prompt_templates:read" "See and try out prompt templates, the platform's too." false,
     PromptTemplatesWrite "prompt_templates:write" "Create, change and delete the organization's prompt templates." false,
+    RoutesRead "routes:read" "See what model names the organization defines." false,
+    RoutesWrite "routes:write" "Define what a model's name means to the organization." false,
     CacheRead "cache:read" "Be answered from the cache." false,
     CacheWrite "cache:write" "Have answers stored in the cache." false,
 }

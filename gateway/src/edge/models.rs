@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use types::Permission;
 use types::call::Dialect;
+use types::id::Organization;
+use types::{Id, Permission};
 
 use super::chat::authenticate;
 use crate::app::Shared;
@@ -19,9 +20,10 @@ pub(crate) async fn list_models(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Bytes, Error> {
-    authorize(shared, headers, query).await?;
+    let organization = authorize(shared, headers, query).await?;
     let settings = shared.pipeline.settings.load();
-    let offers = settings.routes.offers();
+    let now = shared.pipeline.clock.now();
+    let offers = settings.routes.offers(organization, now);
     Ok(client::models(dialect, &offers, shared.started_at))
 }
 
@@ -32,9 +34,10 @@ pub(crate) async fn find_model(
     (headers, query): (&HeaderMap, Option<&str>),
     name: &str,
 ) -> Result<Bytes, Error> {
-    authorize(shared, headers, query).await?;
+    let organization = authorize(shared, headers, query).await?;
     let settings = shared.pipeline.settings.load();
-    let deployment = settings.routes.resolve(name, shared.pipeline.clock.now())?;
+    let now = shared.pipeline.clock.now();
+    let deployment = settings.routes.resolve(organization, name, now)?;
     let offer = Offer {
         name: name.to_owned(),
         provider: deployment.provider.name.clone(),
@@ -42,7 +45,12 @@ pub(crate) async fn find_model(
     Ok(client::model(dialect, &offer, shared.started_at))
 }
 
-async fn authorize(shared: &Shared, headers: &HeaderMap, query: Option<&str>) -> Result<(), Error> {
+async fn authorize(
+    shared: &Shared,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Id<Organization>, Error> {
     let caller = authenticate(shared, headers, query).await?;
-    require(&caller, Permission::AiInvoke)
+    require(&caller, Permission::AiInvoke)?;
+    Ok(caller.organization)
 }

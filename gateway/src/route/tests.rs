@@ -36,6 +36,11 @@ breaker_requests_min = 3
     made(&config, None)
 }
 
+/// An organization that says nothing of its own.
+fn anybody() -> Id<Organization> {
+    Id::new(&clock())
+}
+
 fn clock() -> TestClock {
     TestClock::at("2026-11-25T10:00:00Z")
 }
@@ -259,16 +264,22 @@ fn all_names_of_a_deployment_share_its_health_and_a_reload_keeps_it() {
     let config = Config::from_toml(text).unwrap();
     let routes = made(&config, None);
     let at = clock().now();
-    let one = routes.resolve("one", at).unwrap();
+    let one = routes.resolve(anybody(), "one", at).unwrap();
     for name in ["demo/demo", "demo", "default"] {
-        assert!(Arc::ptr_eq(&one, &routes.resolve(name, at).unwrap()));
+        assert!(Arc::ptr_eq(
+            &one,
+            &routes.resolve(anybody(), name, at).unwrap()
+        ));
         assert!(Arc::ptr_eq(
             &routes.plan(name, at).unwrap(),
             &routes.plan(name, at).unwrap()
         ));
     }
     let reloaded = made(&config, Some(&routes));
-    assert!(Arc::ptr_eq(&one, &reloaded.resolve("one", at).unwrap()));
+    assert!(Arc::ptr_eq(
+        &one,
+        &reloaded.resolve(anybody(), "one", at).unwrap()
+    ));
 
     let mut changed = config;
     changed
@@ -277,7 +288,10 @@ fn all_names_of_a_deployment_share_its_health_and_a_reload_keeps_it() {
         .unwrap()
         .response_bytes_max += 1;
     let reloaded = made(&changed, Some(&routes));
-    assert!(!Arc::ptr_eq(&one, &reloaded.resolve("one", at).unwrap()));
+    assert!(!Arc::ptr_eq(
+        &one,
+        &reloaded.resolve(anybody(), "one", at).unwrap()
+    ));
 }
 
 #[test]

@@ -92,6 +92,26 @@ const ROWS: &[Row] = &[
         reach: Reach::OperatorOnly,
     },
     Row {
+        id: "list_routes",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "find_route",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "put_route",
+        body: || json!({ "deployments": [{ "target": "demo/demo" }] }),
+        reach: Reach::Query,
+    },
+    Row {
+        id: "delete_route",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
         id: "list_prices",
         body: || Value::Null,
         reach: Reach::OperatorOnly,

@@ -23,6 +23,8 @@ mod main_job;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod own_routes;
+#[cfg(test)]
 mod pass_through;
 #[cfg(test)]
 mod privacy;
