@@ -221,9 +221,10 @@ impl Callers {
             else {
                 anyhow::bail!("there is no gateway");
             };
+            // A gateway that refuses before it read a body closes the connection.
             let connection = match connection {
-                Some(connection) => connection,
-                None => connection.insert(Connection::open(target, Some(&self.key)).await?),
+                Some(open) if !open.is_closed() => open,
+                closed => closed.insert(Connection::open(target, Some(&self.key)).await?),
             };
             if !self.ask(connection).await? {
                 sleep(PAUSE).await;
@@ -243,7 +244,11 @@ impl Callers {
         });
         let path = "/v1/chat/completions";
         let body = body.to_string().into();
-        let response = connection.send(Method::POST, path, body).await?;
+        let Ok(response) = connection.send(Method::POST, path, body).await else {
+            // It was closed after the last refusal; the next request opens another.
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Ok(false);
+        };
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
         let count = match status.as_u16() {
