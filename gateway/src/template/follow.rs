@@ -73,8 +73,8 @@ impl Follower {
 
     fn notified(&mut self, payload: &str) {
         match parse(payload) {
-            Some((_, Whose::All)) | None => self.memory.forget_all(),
-            Some((_, Whose::One(organization))) => self.memory.forget(organization),
+            Some((_, Whose::All)) | None => self.memory.doubt_all(),
+            Some((_, Whose::One(organization))) => self.memory.doubt(organization),
         }
         // A number that follows is seen; anything else means that one was missed, and the poll settles it.
         if let Some((epoch, _)) = parse(payload)
@@ -92,7 +92,7 @@ impl Follower {
         };
         if epoch != self.epoch {
             self.epoch = epoch;
-            self.memory.forget_all();
+            self.memory.doubt_all();
         }
     }
 }

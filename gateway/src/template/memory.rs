@@ -1,10 +1,11 @@
 //! Templates held in memory, as they are first used: a call that names a known one asks no database.
 //!
-//! What is held stays until the database says that it changed, or until others need the room. While the database is
-//! away nothing changes, and what is known goes on working. That a slug has no template is remembered, too.
+//! What is held stays until others need the room. When the database says that it changed, it is read again by the next
+//! call that means it; while that is under way, and while the database is away, what was known goes on working.
+//! That a slug has no template is remembered, too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use config::section;
 use database::Database;
@@ -24,9 +25,9 @@ const NOTHING_BYTES: u32 = 256;
 pub(crate) struct Memory {
     database: Database,
     budget: Budget,
-    held: Cache<Key, Option<Arc<Stored>>>,
-    /// Grows when something is forgotten, so that what was read before is not held after.
-    forgotten: AtomicU64,
+    held: Cache<Key, Arc<Held>>,
+    /// Grows with each change, so that what was read before one is doubted after it.
+    changes: AtomicU64,
 }
 
 /// Who means which template.
@@ -37,23 +38,38 @@ struct Key {
     version: Option<u32>,
 }
 
+/// What was read.
+#[derive(Debug)]
+struct Held {
+    found: Option<Arc<Stored>>,
+    /// The count of changes before it was read.
+    as_of: u64,
+    /// It may have changed since.
+    doubted: AtomicBool,
+}
+
+/// A reading under way; the doubt comes back when it ends without a result.
+struct Reading<'a>(Option<&'a Held>);
+
 impl Memory {
     /// An empty memory.
     pub(crate) fn new(options: &section::Templates, budget: Budget, database: Database) -> Self {
         let held = Cache::builder()
             .max_capacity(options.stored_bytes_max)
-            .weigher(|key: &Key, held: &Option<Arc<Stored>>| {
+            .weigher(|key: &Key, held: &Arc<Held>| {
                 let slug = u32::try_from(key.slug.len()).unwrap_or(u32::MAX);
-                let held = held.as_ref().map_or(NOTHING_BYTES, |held| held.bytes);
-                held.saturating_add(slug)
+                let bytes = held
+                    .found
+                    .as_ref()
+                    .map_or(NOTHING_BYTES, |found| found.bytes);
+                bytes.saturating_add(slug)
             })
-            .support_invalidation_closures()
             .build();
         Self {
             database,
             budget,
             held,
-            forgotten: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
         }
     }
 
@@ -69,37 +85,91 @@ impl Memory {
             slug: slug.into(),
             version,
         };
-        let forgotten = self.forgotten.load(Ordering::Acquire);
-        let read = async {
-            let found = store::find_for_call(&self.database, organization, slug, version).await?;
-            let found = found.and_then(|found| Stored::new(found, self.budget));
-            Ok(found.map(Arc::new))
+        let held = match self.held.get(&key).await {
+            Some(held) if held.doubted.swap(false, Ordering::AcqRel) => {
+                self.renew(key, &held).await?
+            }
+            Some(held) => held,
+            None => {
+                let read = Box::pin(self.read(&key));
+                let held = self.held.try_get_with_by_ref(&key, read).await?;
+                self.recheck(&held);
+                held
+            }
         };
-        let found = self.held.try_get_with_by_ref(&key, Box::pin(read)).await?;
-        if self.forgotten.load(Ordering::Acquire) != forgotten {
-            // It may have been read before the change that made others be forgotten.
-            self.held.invalidate(&key).await;
-        }
-        Ok(found)
+        Ok(held.found.clone())
     }
 
-    /// Forgets what an organization means by its slugs.
-    pub(crate) fn forget(&self, organization: Id<Organization>) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        let of = move |key: &Key, _: &Option<Arc<Stored>>| key.organization == organization;
-        if self.held.invalidate_entries_if(of).is_err() {
-            self.held.invalidate_all();
+    /// Reads again what is doubted; the old one stays if that is not possible.
+    async fn renew(&self, key: Key, old: &Arc<Held>) -> Result<Arc<Held>, database::Error> {
+        let mut reading = Reading(Some(old));
+        match Box::pin(self.read(&key)).await {
+            Ok(new) => {
+                self.held.insert(key, Arc::clone(&new)).await;
+                self.recheck(&new);
+                reading.0 = None;
+                Ok(new)
+            }
+            Err(error) if old.found.is_none() => Err(error),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(
+                    error,
+                    "a template cannot be read again; the known one is used"
+                );
+                Ok(Arc::clone(old))
+            }
         }
     }
 
-    /// Forgets everything: a system template changed, or nobody knows what did.
-    pub(crate) fn forget_all(&self) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        self.held.invalidate_all();
+    async fn read(&self, key: &Key) -> Result<Arc<Held>, database::Error> {
+        let changes = self.changes.load(Ordering::Acquire);
+        let (organization, slug) = (key.organization, &*key.slug);
+        let found = store::find_for_call(&self.database, organization, slug, key.version).await?;
+        let found = found.and_then(|found| Stored::new(found, self.budget));
+        Ok(Arc::new(Held {
+            found: found.map(Arc::new),
+            as_of: changes,
+            doubted: AtomicBool::new(false),
+        }))
+    }
+
+    /// Doubts what was read while something changed: it was not held yet when others were doubted.
+    fn recheck(&self, held: &Held) {
+        if self.changes.load(Ordering::Acquire) != held.as_of {
+            held.doubted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Doubts what an organization means by its slugs.
+    pub(crate) fn doubt(&self, organization: Id<Organization>) {
+        self.doubt_where(|key| key.organization == organization);
+    }
+
+    /// Doubts everything: a system template changed, or nobody knows what did.
+    pub(crate) fn doubt_all(&self) {
+        self.doubt_where(|_| true);
+    }
+
+    fn doubt_where(&self, is_meant: impl Fn(&Key) -> bool) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        for (key, held) in &self.held {
+            if is_meant(&key) {
+                held.doubted.store(true, Ordering::Release);
+            }
+        }
     }
 
     /// Reaches the database.
     pub(crate) const fn database(&self) -> &Database {
         &self.database
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(held) = self.0 {
+            held.doubted.store(true, Ordering::Release);
+        }
     }
 }
