@@ -20,7 +20,7 @@ pub use cache::{Cache, Mode as CacheMode};
 pub use database::{Database, Pool};
 pub use limits::Limits;
 pub use log::{Format as LogFormat, Log};
-pub use metering::{Durability, Metering, Unpriced};
+pub use metering::{Durability, Metering, OnDisconnect, Unpriced};
 pub use models::{Alias, Models, Target};
 pub use privacy::{Privacy, PromptStorage};
 pub use provider::{Kind as ProviderKind, Provider};

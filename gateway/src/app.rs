@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use config::{Config, Live};
 use database::Database;
 use metering::Metering;
+use metering::idempotency::{self, Calls};
 use tenants::keys::Keys;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ use crate::{banner, first_start, management, reload, upkeep};
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The path of AI requests.
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Arc<Pipeline>,
     /// Knows callers.
     pub(crate) auth: Auth,
     /// The management API.
@@ -187,6 +188,7 @@ impl App {
             settings: Arc::clone(&settings),
             cache,
             metering: metering.clone(),
+            calls: Calls::new(database.clone()),
             tasks: exchanges.clone(),
             clock: Arc::clone(&clock),
             drains: Arc::default(),
@@ -209,11 +211,10 @@ impl App {
             started_at: clock.now(),
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
-            pipeline,
+            pipeline: Arc::new(pipeline),
             telemetry,
         });
-        let sweep = api::idempotency::sweep_always(state.database.clone(), stop_background.clone());
-        background.spawn(sweep);
+        sweep_answers(&state.database, &background, &stop_background);
         upkeep::start(&shared, &state.database, &background, &stop_background);
         let workers = workers(config, &shared, &exchanges)?;
         Ok(Self {
@@ -258,4 +259,13 @@ impl App {
             workers.end();
         }
     }
+}
+
+/// Deletes the answers that were kept for requests sent again, when their time is over.
+fn sweep_answers(database: &Database, background: &TaskTracker, stop: &CancellationToken) {
+    background.spawn(api::idempotency::sweep_always(
+        database.clone(),
+        stop.clone(),
+    ));
+    background.spawn(idempotency::sweep_always(database.clone(), stop.clone()));
 }

@@ -83,7 +83,7 @@ impl HttpBody for Body {
             Content::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Stream(chunks) => chunks.poll_recv(context).map(|chunk| match chunk {
                 Some(Chunk::Data(bytes)) => Some(Ok(Frame::data(bytes))),
-                Some(Chunk::End) => None,
+                Some(Chunk::End | Chunk::Failed) => None,
                 None => Some(Err(axum::Error::new(Cut))),
             }),
             Content::Axum(body) => Pin::new(body).poll_frame(context),

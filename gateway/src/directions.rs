@@ -6,6 +6,7 @@ use metering::Attribution;
 
 use crate::attribution;
 use crate::error::Error;
+use crate::once;
 use crate::route::session;
 
 /// Read from the headers, which are the same in every dialect.
@@ -17,6 +18,8 @@ pub(crate) struct Directions {
     pub(crate) attribution: Attribution,
     /// The conversation it belongs to, where the client says so.
     pub(crate) session: Option<u64>,
+    /// The client's name for the call, by which it is answered once.
+    pub(crate) key: Option<once::Key>,
 }
 
 impl Directions {
@@ -28,6 +31,7 @@ impl Directions {
             cache,
             attribution: attribution::from_headers(headers)?,
             session: session::from_headers(headers),
+            key: once::Key::from_headers(headers)?,
         })
     }
 }

@@ -91,6 +91,11 @@ pub(crate) enum Error {
         .0.limit, .0.resource, .0.scope, .0.used, reset_text(.0.reset_at)
     )]
     QuotaExceeded(Box<Exceeded>),
+    /// The idempotency key was used for another call.
+    #[error(
+        "this Idempotency-Key was used for another request; a key names one request for 24 hours"
+    )]
+    IdempotencyMismatch,
     /// The gateway is at a limit of its own, or lacks what it needs to book the request.
     #[error("the gateway cannot take the request now: {reason}")]
     Unavailable {
@@ -183,6 +188,7 @@ impl Error {
             Self::MissingKey | Self::BadKey => Kind::Unauthorized,
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Invalid { .. }
+            | Self::IdempotencyMismatch
             | Self::BodyTooLarge { .. }
             | Self::BodyIncomplete
             | Self::UnpricedModel(_)
@@ -202,6 +208,7 @@ impl Error {
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
+            Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -229,6 +236,7 @@ impl Error {
             Self::Forbidden(_) => "permission_denied",
             Self::Invalid { .. } => "invalid_request",
             Self::NotSupported(_) => "not_supported",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::BodyIncomplete => "request_incomplete",
             Self::UnknownRoute { .. } => "unknown_route",

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cache::{Cache, Control};
+use config::section::OnDisconnect;
 use metering::journal::Pending;
 use metering::{CacheStatus, CallPermit, Metering, failpoint};
 use tokio::sync::mpsc;
@@ -150,17 +151,20 @@ impl Attempt {
             log_failure(&self.prompt, error);
         }
         let booked = self.settle(pending, &measure, end).await;
-        let last = match (ended, booked) {
-            (Err(error), _) => writer.fail(&error.into(), self.prompt.request),
-            (Ok(()), Err(error)) => writer.fail(&error, self.prompt.request),
+        let (last, end) = match (ended, booked) {
+            (Err(error), _) => (
+                writer.fail(&error.into(), self.prompt.request),
+                Chunk::Failed,
+            ),
+            (Ok(()), Err(error)) => (writer.fail(&error, self.prompt.request), Chunk::Failed),
             (Ok(()), Ok(())) => {
                 // Before the end goes out, so that whoever has the answer finds it again.
                 self.store(measure);
                 tail = Some(source);
-                writer.finish()
+                (writer.finish(), Chunk::End)
             }
         };
-        client.end(last).await;
+        client.end(last, end).await;
         if let Some(source) = tail {
             let _ = tokio::time::timeout(TAIL_MAX, source.finish()).await;
         }
@@ -200,6 +204,9 @@ impl Attempt {
     /// Reads on for nobody, within limits: only the provider's own last word says what the answer cost.
     async fn drain(&self, source: &mut Source, measure: &mut Measure) {
         let limits = &self.settings.config.metering;
+        if limits.on_disconnect == OnDisconnect::Abort {
+            return;
+        }
         let Some(_place) = self.parts.drains.enter(limits.drains_max) else {
             metrics::counter!("flowpilot_drains_refused_total").increment(1);
             return;
@@ -280,9 +287,9 @@ impl Client {
     }
 
     /// Sends the last chunk, and that it is the last.
-    async fn end(&mut self, last: Bytes) {
+    async fn end(&mut self, last: Bytes, end: Chunk) {
         self.put(Chunk::Data(last)).await;
-        self.put(Chunk::End).await;
+        self.put(end).await;
     }
 
     async fn put(&mut self, chunk: Chunk) {

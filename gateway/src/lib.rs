@@ -26,6 +26,7 @@ mod limit;
 mod management;
 mod measure;
 mod meter;
+mod once;
 mod output;
 mod pipeline;
 mod prompt;

@@ -11,6 +11,14 @@ use crate::prompt::Prompt;
 /// Bytes of text per token, for an estimate: English has about four. Code and dense scripts have fewer, so that their
 /// estimate is too low; the provider's own count replaces it wherever there is one.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Tokens of an image: OpenAI counts 765 for one of 1024 × 1024 points, Gemini 258 a tile, Anthropic about 1,400.
+const IMAGE_TOKENS: u64 = 1_024;
+/// Base64 bytes of sound per token: Gemini counts 32 tokens a second, in which MP3 of 128 kbit/s has 21,000 such bytes.
+const AUDIO_BYTES_PER_TOKEN: u64 = 667;
+/// Base64 bytes of a document per token: a page of a usual PDF has about 66,000 and comes to some 1,500 tokens.
+const DOCUMENT_BYTES_PER_TOKEN: u64 = 44;
+/// Tokens of a document of which only the address is known: ten pages.
+const DOCUMENT_TOKENS: u64 = 15_000;
 
 /// What is known of an answer so far.
 #[derive(Debug, Default)]
@@ -97,7 +105,7 @@ impl Measure {
             texts + calls.sum::<usize>()
         });
         Usage {
-            input_tokens: tokens(input_bytes(prompt)),
+            input_tokens: input_tokens(prompt),
             output_tokens: tokens(written.sum()),
             ..Usage::default()
         }
@@ -107,7 +115,7 @@ impl Measure {
 /// What a request used whose answer never began: its input, if the provider may have read it.
 pub(crate) fn input_estimate(prompt: &Prompt) -> Usage {
     Usage {
-        input_tokens: tokens(input_bytes(prompt)),
+        input_tokens: input_tokens(prompt),
         ..Usage::default()
     }
 }
@@ -120,13 +128,60 @@ fn totals_of(usage: Usage) -> Usage {
     }
 }
 
+/// What went in: texts, tool calls and what tools there are by their bytes, media by what they usually come to.
+fn input_tokens(prompt: &Prompt) -> u64 {
+    let media = parts_of(prompt).map(media_tokens);
+    tokens(input_bytes(prompt)).saturating_add(media.sum())
+}
+
+fn parts_of(prompt: &Prompt) -> impl Iterator<Item = &Part> {
+    let messages = prompt.call.messages.iter();
+    messages.flat_map(|message| &message.content)
+}
+
+/// Nobody but the provider can look into a medium; where it says nothing, this is booked and marked.
+fn media_tokens(part: &Part) -> u64 {
+    match part {
+        Part::Image { .. } => IMAGE_TOKENS,
+        Part::Audio { data, .. } => per_bytes(data.len(), AUDIO_BYTES_PER_TOKEN),
+        Part::Document { url, .. } if url.starts_with("data:") => {
+            per_bytes(url.len(), DOCUMENT_BYTES_PER_TOKEN)
+        }
+        Part::Document { .. } => DOCUMENT_TOKENS,
+        Part::Text(_) | Part::Other(_) => 0,
+    }
+}
+
+fn per_bytes(bytes: usize, bytes_per_token: u64) -> u64 {
+    u64::try_from(bytes)
+        .unwrap_or(u64::MAX)
+        .div_ceil(bytes_per_token)
+}
+
 fn input_bytes(prompt: &Prompt) -> usize {
-    let parts = prompt
+    let parameters = &prompt.call.parameters;
+    let calls = prompt
         .call
         .messages
         .iter()
-        .flat_map(|message| &message.content);
-    let texts = parts.filter_map(|part| match part {
+        .flat_map(|message| &message.tool_calls);
+    let calls = calls.map(|call| call.name.len() + call.arguments.len());
+    let others = parts_of(prompt).filter_map(|part| match part {
+        Part::Other(value) => Some(json_bytes(value)),
+        _ => None,
+    });
+    let tools = json_bytes(&parameters.tools) * usize::from(!parameters.tools.is_empty());
+    let format = parameters.response_format.as_ref().map_or(0, json_bytes);
+    text_bytes(prompt) + calls.sum::<usize>() + others.sum::<usize>() + tools + format
+}
+
+/// How long it is as JSON.
+fn json_bytes(value: &impl serde::Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
+}
+
+fn text_bytes(prompt: &Prompt) -> usize {
+    let texts = parts_of(prompt).filter_map(|part| match part {
         Part::Text(text) => Some(text.len()),
         _ => None,
     });

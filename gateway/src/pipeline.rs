@@ -14,7 +14,8 @@ use bytes::Bytes;
 use cache::{Cache, Control};
 use chrono::{DateTime, Utc};
 use config::Config;
-use config::section::{Target, Unpriced};
+use config::section::{OnDisconnect, Target, Unpriced};
+use metering::idempotency::Calls;
 use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, PriceBook, Refusal};
 use tokio_util::task::TaskTracker;
 use types::call::{Call, Endpoint};
@@ -27,6 +28,7 @@ use crate::exchange::{self, Exchange};
 use crate::finish::{Finish, Leftovers, Presence};
 use crate::in_flight::InFlight;
 use crate::limit::{Admission, Limits};
+use crate::once::{self, Asking};
 use crate::prompt::Prompt;
 use crate::ready::{price, ready};
 use crate::reply::{Content, Origin, Reply};
@@ -46,6 +48,8 @@ pub(crate) struct Pipeline {
     pub(crate) cache: Cache,
     /// Quotas and journal.
     pub(crate) metering: Metering,
+    /// Calls that are to be answered once.
+    pub(crate) calls: Calls,
     /// Work that outlives its client.
     pub(crate) tasks: TaskTracker,
     /// The time.
@@ -123,14 +127,36 @@ struct Admitted {
 }
 
 impl Pipeline {
-    /// Answers a call of an authenticated caller.
+    /// Answers a call of an authenticated caller; one with an idempotency key as it was answered before, if it was.
     pub(crate) async fn answer(
-        &self,
+        self: &Arc<Self>,
         request: Id<Request>,
         caller: Caller,
         call: Call,
-        directions: Directions,
+        mut directions: Directions,
     ) -> Result<Reply, Error> {
+        let key = directions.key.take();
+        let asking = Asking {
+            request,
+            caller,
+            call,
+            directions,
+        };
+        match key {
+            None => self.answer_anew(asking).await,
+            // On the heap, so that a call without a key does not carry its size.
+            Some(key) => Box::pin(once::answer(self, key, asking)).await,
+        }
+    }
+
+    /// Answers a call, whatever was answered before.
+    pub(crate) async fn answer_anew(&self, asking: Asking) -> Result<Reply, Error> {
+        let Asking {
+            request,
+            caller,
+            call,
+            directions,
+        } = asking;
         let settings = self.settings.load_full();
         let asked = Asked {
             request,
@@ -290,14 +316,22 @@ impl Pipeline {
             tasks: self.tasks.clone(),
             client: presence.clone(),
         };
-        let limits = &exchange.settings.config.metering;
-        let leftovers = Leftovers {
+        let leftovers = self.leftovers(&exchange.settings);
+        Finish::new(leftovers, presence, exchange::run(parts, exchange)).await
+    }
+
+    /// Where work goes on for which nobody waits any more, if it does.
+    pub(crate) fn leftovers(&self, settings: &Settings) -> Leftovers {
+        let limits = &settings.config.metering;
+        Leftovers {
             tasks: self.tasks.clone(),
             running: Arc::clone(&self.drains),
-            at_once_max: limits.drains_max,
+            at_once_max: match limits.on_disconnect {
+                OnDisconnect::Drain => limits.drains_max,
+                OnDisconnect::Abort => 0,
+            },
             timeout: limits.drain_timeout,
-        };
-        Finish::new(leftovers, presence, exchange::run(parts, exchange)).await
+        }
     }
 }
 

@@ -49,6 +49,13 @@ pub(crate) enum Origin {
         /// With which model, as it was asked for.
         model: Arc<str>,
     },
+    /// It was made for the same request, which was sent before.
+    Kept {
+        /// Who made it then.
+        provider: Arc<str>,
+        /// With which model.
+        model: Arc<str>,
+    },
 }
 
 /// A piece of a stream.
@@ -58,6 +65,8 @@ pub(crate) enum Chunk {
     Data(Bytes),
     /// There is nothing more. A stream that stops without it was cut, and must not look as if it were complete.
     End,
+    /// There is nothing more, and the answer is not complete: the last bytes said why.
+    Failed,
 }
 
 /// What to send.
@@ -77,6 +86,7 @@ impl Origin {
         match self {
             Self::Provider { cache, .. } => *cache,
             Self::Cache { .. } => CacheStatus::Exact,
+            Self::Kept { .. } => CacheStatus::Bypass,
         }
     }
 
@@ -84,7 +94,7 @@ impl Origin {
     pub(crate) fn provider(&self) -> &str {
         match self {
             Self::Provider { deployment, .. } => &deployment.provider.name,
-            Self::Cache { provider, .. } => provider,
+            Self::Cache { provider, .. } | Self::Kept { provider, .. } => provider,
         }
     }
 
@@ -92,7 +102,7 @@ impl Origin {
     pub(crate) fn model(&self) -> &str {
         match self {
             Self::Provider { deployment, .. } => &deployment.model,
-            Self::Cache { model, .. } => model,
+            Self::Cache { model, .. } | Self::Kept { model, .. } => model,
         }
     }
 }

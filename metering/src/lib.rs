@@ -21,6 +21,7 @@ pub mod budgets;
 pub mod failpoint;
 pub mod focus;
 pub mod forecast;
+pub mod idempotency;
 pub mod journal;
 pub mod leases;
 mod metering;

@@ -12,6 +12,7 @@ pub(crate) mod budgets;
 pub(crate) mod corrections;
 pub(crate) mod events;
 pub(crate) mod focus;
+pub(crate) mod idempotency;
 pub(crate) mod invoices;
 pub(crate) mod leases;
 pub(crate) mod ledger;

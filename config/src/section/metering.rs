@@ -37,6 +37,8 @@ pub struct Metering {
     pub close_grace: Duration,
     /// Whether a gateway closes months by itself.
     pub auto_close: bool,
+    /// What becomes of an answer whose client left.
+    pub on_disconnect: OnDisconnect,
     /// How long an answer is still read after its client left, to learn its cost.
     #[serde(rename = "drain_timeout_ms", deserialize_with = "unit::milliseconds")]
     pub drain_timeout: Duration,
@@ -64,6 +66,16 @@ pub enum Unpriced {
     Refuse,
     /// It is booked at no cost, and flagged.
     Quarantine,
+}
+
+/// What becomes of an answer whose client left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisconnect {
+    /// It is read to its end, within limits, and booked as the provider reports it.
+    Drain,
+    /// The provider's connection is closed at once, and what passed is booked as an estimate.
+    Abort,
 }
 
 impl Metering {

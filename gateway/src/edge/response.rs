@@ -22,6 +22,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-flowpilot-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-flowpilot-attempts");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("x-flowpilot-idempotent-replay");
 const LIMIT: HeaderName = HeaderName::from_static("x-flowpilot-limit");
 const LIMIT_USED: HeaderName = HeaderName::from_static("x-flowpilot-limit-used");
 const LIMIT_RESET: HeaderName = HeaderName::from_static("x-flowpilot-limit-reset");
@@ -61,6 +62,9 @@ pub(crate) fn from_reply(reply: Reply) -> Response<Body> {
         Origin::Cache { entry, age, .. } => {
             let _ = insert(CACHE_ENTRY, &entry.to_string());
             headers.insert(CACHE_AGE, HeaderValue::from(age.as_secs()));
+        }
+        Origin::Kept { .. } => {
+            headers.insert(IDEMPOTENT_REPLAY, HeaderValue::from_static("true"));
         }
         Origin::Provider { attempts, .. } => {
             headers.insert(ATTEMPTS, HeaderValue::from(*attempts));

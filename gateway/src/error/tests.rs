@@ -35,6 +35,7 @@ fn all() -> Vec<Error> {
             retry_after: Duration::from_secs(1),
         },
         Error::TooManyAtOnce { limit: 1 },
+        Error::IdempotencyMismatch,
         Error::QuotaExceeded(Box::new(Exceeded {
             scope: Scope::Organization,
             resource: Resource::AiTokens,

@@ -21,6 +21,8 @@ mod harness;
 #[cfg(test)]
 mod main_job;
 #[cfg(test)]
+mod once;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod own_routes;

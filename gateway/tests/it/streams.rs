@@ -31,6 +31,32 @@ async fn a_stream_whose_client_leaves_is_booked_once_and_in_full() {
 }
 
 #[tokio::test]
+async fn where_it_is_to_be_aborted_a_stream_whose_client_leaves_is_cut_and_booked_as_an_estimate() {
+    let stack = Stack::with("metering.on_disconnect = \"abort\"").await;
+    let tenant = stack.tenant("mine").await;
+    let client = stack.gateway.client();
+    let text = "Go on. [[events=1000]] [[pace=50]]";
+    let mut stream = client.stream(&tenant.key, &ask_stream(OPENAI, text)).await;
+    stream.next().await.unwrap();
+    stream.next().await.unwrap();
+    drop(stream);
+
+    let rows = stack.ledger.booked(1).await;
+    assert_eq!(
+        (&*rows[0].status, &*rows[0].source),
+        ("cancelled", "estimated")
+    );
+    assert!(
+        rows[0].tokens.input > 0 && rows[0].tokens.output > 0,
+        "{:?}",
+        rows[0].tokens
+    );
+    assert!(rows[0].tokens.output < 1000, "it was read to its end");
+    let calls = stack.calls();
+    assert!(calls.iter().all(|call| !call.completed), "{calls:?}");
+}
+
+#[tokio::test]
 async fn a_gateway_asked_to_stop_finishes_its_streams_and_books_everything() {
     // Nothing is shipped by the clock, so that stopping has to do it.
     let settings = "server.drain_announce_ms = 1500\nmetering.ship_interval_ms = 60000";

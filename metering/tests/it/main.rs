@@ -9,6 +9,8 @@ mod budgets;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod lease_model;
 #[cfg(test)]
 mod leases;
