@@ -116,7 +116,7 @@ impl Reader {
         events.push(Event::Start {
             model: message.model.into_owned(),
         });
-        self.take_usage(message.usage, events);
+        self.take_usage(message.usage.map(WireUsage::at_start), events);
     }
 
     fn take_usage(&mut self, usage: Option<WireUsage>, events: &mut Vec<Event>) {

@@ -39,6 +39,16 @@ struct ServerToolUse {
 }
 
 impl WireUsage {
+    /// What the beginning of a stream says of the input. Its count of output tokens is a placeholder, which must not pass for
+    /// the count of an answer that is broken off.
+    pub(crate) fn at_start(self) -> Self {
+        Self {
+            output_tokens: None,
+            output_tokens_details: None,
+            ..self
+        }
+    }
+
     /// This report with what a later one says instead.
     pub(crate) fn updated(self, later: Self) -> Self {
         Self {

@@ -45,6 +45,13 @@ const STREAM: [&str; 13] = [
 ];
 
 #[test]
+fn the_placeholder_at_the_start_is_no_count_of_what_was_answered() {
+    let (answer, _) = assembled(&STREAM[..7]);
+    let usage = answer.usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.output_tokens), (35, 0));
+}
+
+#[test]
 fn a_stream_is_understood_and_its_usage_replaces_rather_than_adds() {
     let (answer, last) = assembled(&STREAM);
     let choice = &answer.choices[0];
