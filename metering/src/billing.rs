@@ -5,7 +5,7 @@
 //! 2. The billing period is locked: postings wait, and go to a later period once it is closed.
 //! 3. Its events are summed again and compared with the period and the roll-ups; any difference stops here.
 //! 4. The organization's mark-ups become events of the period.
-//! 5. `total = round(exact + carry_in)`, half a cent up; what is left goes to the next open period ([`rounding`]).
+//! 5. `total = round(exact + carry_in)`, half a cent up; what is left goes to the next open period (`rounding`).
 //! 6. The invoice gets the next number of the year, its lines, and the period becomes `invoiced`.
 //!
 //! All of it is one transaction: a close that fails, or that was only to be seen, leaves nothing behind, not even a number.

@@ -1,7 +1,7 @@
 //! Named points at which a chaos run kills the process or makes its disk fail.
 //!
 //! Without the feature `failpoints` they are empty functions; the program that serves has none of it.
-//! With it, [`arm`] takes a list such as `exchange.intended@17;journal.synced@400`: the process is killed when it passes the point
+//! With it, `arm` takes a list such as `exchange.intended@17;journal.synced@400`: the process is killed when it passes the point
 //! for the 17th time. The journal's folder fails as long as it has a file of that name: `full`, every write finds no room;
 //! `broken`, every sync fails.
 

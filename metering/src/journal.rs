@@ -9,7 +9,7 @@
 //! # A full disk
 //! Every segment has its room kept before it is used, and more than it may fill: when there is none for the next one, new
 //! obligations are refused ([`Error::Full`]), while what has begun is settled in the room that is left. Hits are served on;
-//! their records wait in memory, and beyond [`log::HELD_BYTES_MAX`] they are counted instead. It goes on by itself when there is room.
+//! their records wait in memory, and beyond `log::HELD_BYTES_MAX` they are counted instead. It goes on by itself when there is room.
 //!
 //! # What a crash leaves
 //! An INTENT without a SETTLE means that the provider may have charged. Opening the journal settles it as

@@ -1,6 +1,6 @@
 //! What the roll-ups hold: usage events summed by day, under every dimension that finance asks for.
 //!
-//! [`Additions::add`] is the one place that says what an event adds to which row. The shipper calls it for events that were
+//! `Additions::add` is the one place that says what an event adds to which row. The shipper calls it for events that were
 //! really inserted, and the recomputation for events that it reads back, so the two cannot come to different sums.
 //! Nothing is rounded, and nothing is left out: the costs of `usage` and of `charges` each add up to those of the events.
 
