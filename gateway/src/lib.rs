@@ -1,8 +1,8 @@
 //! The program `flowpilot`, and the path of an AI request.
 //!
 //! # The path of a request
-//! [`edge`] takes it in, [`auth`] knows the caller, [`wire`] decodes it, and [`pipeline`] tells the rest in one function:
-//! limits, template, route, cache, quota, and an [`exchange`] with a [`provider`] that is journaled before, measured
+//! `edge` takes it in, `auth` knows the caller, `wire` decodes it, and `pipeline` tells the rest in one function:
+//! limits, template, route, cache, quota, and an `exchange` with a `provider` that is journaled before, measured
 //! while it passes, and booked before its last byte goes out.
 
 mod api;
