@@ -1,6 +1,6 @@
 //! What the client says about the cache, in its request headers.
 //!
-//! `x-flowpilot-cache: off | exact | refresh` is ours; `Cache-Control` has the meaning of RFC 9111, section 5.2.1.
+//! `x-flowpilot-cache: off | exact | semantic | refresh` is ours; `Cache-Control` has the meaning of RFC 9111, section 5.2.1.
 //! Both can only take away: the caller's permissions and the operator's settings stand above them.
 
 use std::time::Duration;
@@ -16,6 +16,8 @@ pub const HEADER: &str = "x-flowpilot-cache";
 pub struct Control {
     /// Whether a stored answer will do.
     pub read: bool,
+    /// Whether the answer to a call of the same meaning will do.
+    pub semantic: bool,
     /// Whether the answer may be stored.
     pub write: bool,
     /// The oldest answer that will do; absent means any that has not expired.
@@ -24,13 +26,14 @@ pub struct Control {
 
 /// A value of [`HEADER`] that means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{HEADER} must be off, exact or refresh")]
+#[error("{HEADER} must be off, exact, semantic or refresh")]
 pub struct UnknownControl;
 
 impl Control {
     /// Read and write: what a request without any header means.
     pub const ALL: Self = Self {
         read: true,
+        semantic: true,
         write: true,
         age_max: None,
     };
@@ -38,6 +41,7 @@ impl Control {
     /// Neither.
     pub const OFF: Self = Self {
         read: false,
+        semantic: false,
         write: false,
         age_max: None,
     };
@@ -49,7 +53,11 @@ impl Control {
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, UnknownControl> {
         let mut control = match headers.get(HEADER).map(http::HeaderValue::as_bytes) {
             None => Self::ALL,
-            Some(word) if word.eq_ignore_ascii_case(b"exact") => Self::ALL,
+            Some(word) if word.eq_ignore_ascii_case(b"exact") => Self {
+                semantic: false,
+                ..Self::ALL
+            },
+            Some(word) if word.eq_ignore_ascii_case(b"semantic") => Self::ALL,
             Some(word) if word.eq_ignore_ascii_case(b"off") => Self::OFF,
             Some(word) if word.eq_ignore_ascii_case(b"refresh") => Self {
                 read: false,
@@ -117,7 +125,12 @@ mod tests {
         };
 
         check(&[], Ok(Control::ALL));
-        check(&[("x-flowpilot-cache", "exact")], Ok(Control::ALL));
+        let exact = Control {
+            semantic: false,
+            ..Control::ALL
+        };
+        check(&[("x-flowpilot-cache", "exact")], Ok(exact));
+        check(&[("x-flowpilot-cache", "semantic")], Ok(Control::ALL));
         check(&[("x-flowpilot-cache", "OFF")], Ok(Control::OFF));
         check(&[("x-flowpilot-cache", "refresh")], Ok(fresh));
         check(&[("x-flowpilot-cache", "of")], Err(UnknownControl));

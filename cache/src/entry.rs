@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use embedding::Vector;
 use types::call::Endpoint;
-use types::id::{ApiKey, CacheEntry, Organization};
+use types::id::{ApiKey, CacheAnswer, CacheEntry, Organization};
 use types::reply::{Answer, Choice};
 use types::{Id, Usage};
 
 use crate::Key;
+use crate::key::Hash;
+use crate::semantic::Trace;
 
 /// What an entry weighs besides its texts: the row, the maps' nodes, the reference counts. Bytes, rounded up.
 const OVERHEAD_BYTES: usize = 512;
@@ -31,6 +34,8 @@ pub struct Entry {
     pub answer: Arc<Answer>,
     /// The last text of the user, as far as the organization's privacy settings let it be kept; may be empty.
     pub prompt_text: String,
+    /// What the look-up by meaning found out, if there was one.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// An answer that was given before.
@@ -48,6 +53,22 @@ pub struct Hit {
     pub model: Arc<str>,
     /// What it used then, and would have used now.
     pub usage: Usage,
+    /// How the answer was found.
+    pub tier: Tier,
+}
+
+/// How an answer was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Tier {
+    /// By the same call.
+    Exact,
+    /// By the same call, but for politeness and white space.
+    Normalized,
+    /// By a call of the same meaning.
+    Semantic {
+        /// The log odds that it is right.
+        score: f32,
+    },
 }
 
 /// Why an offered answer is not kept.
@@ -84,6 +105,17 @@ pub(crate) struct Row {
     pub(crate) prompt_text: String,
     pub(crate) producer: Option<Id<ApiKey>>,
     pub(crate) stored: Arc<Stored>,
+    pub(crate) normalized: Option<Hash>,
+    pub(crate) meaning: Option<Meaning>,
+}
+
+/// What a row needs to be found by meaning.
+#[derive(Debug)]
+pub(crate) struct Meaning {
+    pub(crate) embedder: Arc<str>,
+    pub(crate) vector: Vector,
+    pub(crate) answer: Id<CacheAnswer>,
+    pub(crate) answer_vector: Option<Vector>,
 }
 
 impl Entry {
@@ -142,6 +174,7 @@ impl Stored {
             provider: Arc::clone(&self.provider),
             model: Arc::clone(&self.model),
             usage: self.usage,
+            tier: Tier::Exact,
         })
     }
 }

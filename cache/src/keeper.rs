@@ -1,5 +1,6 @@
 //! Keeps the table and what is known of it: loads the keys, follows new ones, deletes expired rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use types::Clock;
+use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::known::Known;
 use crate::memory::Memory;
+use crate::semantic::Tier;
 use crate::{metric, store};
 
 /// How often new rows are looked for: what another machine stored is answered from here after that time.
@@ -42,6 +45,7 @@ pub(crate) struct Keeper {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) known: Arc<Known>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) semantic: Arc<Tier>,
     pub(crate) fault: Fault,
 }
 
@@ -50,6 +54,8 @@ pub(crate) struct Keeper {
 struct Progress {
     seen_up_to: Option<DateTime<Utc>>,
     loaded_at: Option<Instant>,
+    /// Purges that were obeyed; those of the overlap come again.
+    purges: HashSet<Uuid>,
 }
 
 impl Keeper {
@@ -75,6 +81,7 @@ impl Keeper {
     }
 
     async fn follow(&self, progress: &mut Progress) -> Result<(), database::Error> {
+        self.obey_purges(progress).await?;
         let Some(seen_up_to) = progress.seen_up_to.filter(|_| self.known.is_complete()) else {
             return self.load(progress).await;
         };
@@ -87,6 +94,26 @@ impl Keeper {
             .await?;
         self.known.extend(keys);
         progress.seen_up_to = Some(now);
+        Ok(())
+    }
+
+    /// Forgets what other gateways purged or quarantined.
+    async fn obey_purges(&self, progress: &mut Progress) -> Result<(), database::Error> {
+        let now = self.clock.now();
+        let since = progress.seen_up_to.unwrap_or(now) - OVERLAP;
+        let purges = self
+            .database
+            .worker("cache: follow purges", Bulkhead::Workers, |tx| {
+                Box::pin(async move { store::purges_since(tx.connection(), since).await })
+            })
+            .await?;
+        for (id, organization) in &purges {
+            if !progress.purges.contains(id) {
+                self.memory.forget(*organization, now);
+                self.semantic.shards.forget(*organization);
+            }
+        }
+        progress.purges = purges.into_iter().map(|(id, _)| id).collect();
         Ok(())
     }
 
@@ -103,10 +130,8 @@ impl Keeper {
             })
             .await?;
         self.known.load(keys);
-        *progress = Progress {
-            seen_up_to: Some(now),
-            loaded_at: Some(Instant::now()),
-        };
+        progress.seen_up_to = Some(now);
+        progress.loaded_at = Some(Instant::now());
         Ok(())
     }
 
@@ -133,6 +158,7 @@ impl Keeper {
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     fn report(&self, step: Result<(), database::Error>) {
         gauge!(metric::MEMORY_BYTES).set(self.memory.bytes() as f64);
+        gauge!(metric::QUESTIONS).set(self.semantic.shards.questions() as f64);
         gauge!(metric::KNOWN_KEYS).set(self.known.count() as f64);
         let Err(error) = step else {
             self.fault.end();
@@ -180,6 +206,7 @@ mod tests {
             clock: clock.clone(),
             known: Arc::new(Known::new(10)),
             memory: Arc::new(Memory::new(0)),
+            semantic: testing::semantic(test.database().clone()),
             fault: Fault::default(),
         };
         let known = || hashes.map(|hash| keeper.known.may_have(hash));

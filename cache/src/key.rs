@@ -81,6 +81,15 @@ impl Key {
         self.fingerprint
     }
 
+    /// The hash of the call with another last text of the user; never that of a whole call.
+    pub(crate) fn with_text(&self, text: &str) -> Hash {
+        let mut hasher = Hasher::default();
+        hasher.0.update(b"normalized\0");
+        hasher.0.update(self.fingerprint.0);
+        hasher.0.update(text.as_bytes());
+        hasher.finish()
+    }
+
     /// Whether an answer to the call may be given to the same call again.
     ///
     /// It may not where the call depends on state that the provider keeps, or asks for something that
@@ -97,6 +106,13 @@ impl fmt::Debug for Key {
 }
 
 impl Hash {
+    /// Reads what the columns hold.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
     /// The first 64 bits, which are enough to say that a key is *not* known.
     pub(crate) fn short(self) -> u64 {
         let mut first = [0; 8];

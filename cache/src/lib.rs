@@ -22,6 +22,7 @@
 //! * Reading and writing are separate permissions: `cache:read`, `cache:write`.
 //! * Memory, known keys, queue, hit counts and each statement have a limit with a name.
 
+pub mod api;
 mod control;
 mod entry;
 mod exact;
@@ -33,14 +34,18 @@ mod known;
 mod memory;
 mod metric;
 mod options;
+mod semantic;
 mod service;
 mod store;
 #[cfg(test)]
 mod testing;
+mod text;
 mod writer;
 
 pub use control::{Control, HEADER, UnknownControl};
-pub use entry::{Entry, Hit};
+pub use entry::{Entry, Hit, Tier};
 pub use key::Key;
 pub use options::Options;
-pub use service::Cache;
+pub use semantic::{Question, Realised, Trace, WouldBe, lower_bound, upper_bound};
+pub use service::{Alike, Cache, Resources};
+pub use store::Which;

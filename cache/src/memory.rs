@@ -1,20 +1,37 @@
 //! The answers in memory: in front of the database, bounded by bytes, each with its own end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use moka::Expiry;
 use moka::sync::Cache;
+use parking_lot::RwLock;
+use types::Id;
+use types::id::Organization;
 
 use crate::Key;
 use crate::entry::Stored;
 use crate::key::Hash;
 
+/// Organizations whose purges are remembered, a count.
+const PURGED_MAX: usize = 10_000;
+
+/// Normalised calls remembered; each is two hashes.
+const NORMALIZED_MAX: u64 = 100_000;
+
 /// Answers by key. The least useful ones make room when it is full.
 #[derive(Debug)]
 pub(crate) struct Memory {
     cache: Cache<Hash, Resident>,
+    /// The key under which the answer to a normalised call is kept.
+    normalized: Cache<Hash, Hash>,
+    /// Since when answers are believed again, for organizations that purged something lately.
+    purged: RwLock<HashMap<Id<Organization>, DateTime<Utc>>>,
+    /// Whether anybody did, so that nobody pays for it otherwise.
+    any_purged: AtomicBool,
 }
 
 /// An answer with the time it may stay, which `moka` measures with a clock of its own.
@@ -22,6 +39,7 @@ pub(crate) struct Memory {
 struct Resident {
     stored: Arc<Stored>,
     lifetime: Duration,
+    kept_at: DateTime<Utc>,
 }
 
 /// Frees an answer when its time is over; whether it may be given is decided at the look-up.
@@ -37,22 +55,73 @@ impl Memory {
             .weigher(weigh)
             .expire_after(Lifetime)
             .build();
-        Self { cache }
+        let normalized = Cache::new(NORMALIZED_MAX);
+        Self {
+            cache,
+            normalized,
+            purged: RwLock::default(),
+            any_purged: AtomicBool::new(false),
+        }
     }
 
     /// The answer of a key, which may have expired.
     pub(crate) fn find(&self, key: &Key) -> Option<Arc<Stored>> {
-        let stored = self.cache.get(&key.hash())?.stored;
+        self.find_by(key.hash(), key)
+    }
+
+    /// The answer of another key, for a call of the same organization and model.
+    pub(crate) fn find_by(&self, hash: Hash, key: &Key) -> Option<Arc<Stored>> {
+        let Resident {
+            stored, kept_at, ..
+        } = self.cache.get(&hash)?;
         // The key's hash covers both. They are compared all the same: an answer of another organization is
         // the one thing that must never leave here.
         let same = stored.organization == key.organization() && *stored.model == *key.model();
-        same.then_some(stored)
+        (same && !self.is_purged(key.organization(), kept_at)).then_some(stored)
+    }
+
+    /// The answer to a call that differs in politeness at most.
+    pub(crate) fn find_normalized(&self, normalized: Hash, key: &Key) -> Option<Arc<Stored>> {
+        self.find_by(self.normalized.get(&normalized)?, key)
+    }
+
+    /// Remembers under which key the answer to a normalised call is kept.
+    pub(crate) fn note_normalized(&self, normalized: Hash, hash: Hash) {
+        self.normalized.insert(normalized, hash);
     }
 
     /// Keeps an answer until it expires.
     pub(crate) fn insert(&self, key: &Key, stored: Arc<Stored>, now: DateTime<Utc>) {
         let lifetime = (stored.expires_at - now).to_std().unwrap_or_default();
-        self.cache.insert(key.hash(), Resident { stored, lifetime });
+        self.cache.insert(
+            key.hash(),
+            Resident {
+                stored,
+                lifetime,
+                kept_at: now,
+            },
+        );
+    }
+
+    /// Believes nothing that an organization has here by now; what is still in the table is read again.
+    pub(crate) fn forget(&self, organization: Id<Organization>, now: DateTime<Utc>) {
+        let mut purged = self.purged.write();
+        if purged.len() >= PURGED_MAX {
+            // The oldest are the least likely to matter; with all of memory gone, none matters.
+            purged.clear();
+            self.cache.invalidate_all();
+        }
+        purged.insert(organization, now);
+        self.any_purged.store(true, Ordering::Release);
+    }
+
+    fn is_purged(&self, organization: Id<Organization>, kept_at: DateTime<Utc>) -> bool {
+        self.any_purged.load(Ordering::Acquire)
+            && self
+                .purged
+                .read()
+                .get(&organization)
+                .is_some_and(|at| kept_at <= *at)
     }
 
     /// How much is held, in bytes, as of the last housekeeping.

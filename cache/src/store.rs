@@ -4,6 +4,8 @@
 //! organization; keeping the table happens as the worker.
 
 mod keep;
+mod purge;
+mod semantic;
 mod write;
 
 use std::sync::Arc;
@@ -15,6 +17,12 @@ use types::{Id, Usage};
 use uuid::Uuid;
 
 pub(crate) use self::keep::{add_hits, all_keys, delete_expired, keys_since};
+pub use self::purge::Which;
+pub(crate) use self::purge::{Audited, Purge, audited, counts, purge, purges_since, quarantine};
+pub(crate) use self::semantic::{
+    AuditRow, QuestionRow, find_entry, find_normalized, insert_audit, join_answers, nearest,
+    questions,
+};
 pub(crate) use self::write::upsert;
 
 use crate::Key;
@@ -88,4 +96,10 @@ impl EntryRow {
             id: self.id.to_string(),
         })
     }
+}
+
+/// The least `UUIDv7` of a time.
+fn first_id_of(time: DateTime<Utc>) -> Uuid {
+    let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

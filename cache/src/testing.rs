@@ -58,6 +58,7 @@ pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
         provider: "demo".into(),
         answer: Arc::new(assembly.into_answer()),
         prompt_text: question.to_owned(),
+        trace: None,
     }
 }
 
@@ -81,5 +82,17 @@ pub(crate) fn row(entry: &Entry, clock: &dyn Clock) -> Row {
         prompt_text: entry.prompt_text.clone(),
         producer: None,
         stored: stored(entry, clock),
+        normalized: None,
+        meaning: None,
     }
+}
+
+/// A semantic tier that nobody asks.
+pub(crate) fn semantic(database: database::Database) -> Arc<crate::semantic::Tier> {
+    let (lessons, _) = tokio::sync::mpsc::channel(1);
+    let options = crate::Options::default();
+    let embedder = embedding::Embedder::absent();
+    Arc::new(crate::semantic::Tier::new(
+        database, embedder, &options, lessons, 1,
+    ))
 }

@@ -13,8 +13,8 @@ use crate::prices::PriceList;
 use crate::problem::{Problem, Problems};
 use crate::report::Report;
 use crate::section::{
-    Alias, Auth, Cache, Database, Limits, Log, Metering, Models, Privacy, Provider, Quota, Route,
-    Routing, Server, Target, Templates, Unpriced,
+    Alias, Auth, Cache, Database, Embedding, Limits, Log, Metering, Models, Privacy, Provider,
+    Quota, Route, Routing, Server, Target, Templates, Unpriced,
 };
 
 /// A configuration that was checked and may be used.
@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which answers are given again, and for how long.
     pub cache: Cache,
+    /// The model that turns texts into vectors, and what it may cost.
+    pub embedding: Embedding,
     /// How large the slices are that a node takes of a quota.
     pub quota: Quota,
     /// How durable a record is, how fast it is shipped, and what it costs.
@@ -71,6 +73,7 @@ impl Config {
         let auth = section::<Auth>(&mut layers, &Key::new(["auth"]));
         let limits = section::<Limits>(&mut layers, &Key::new(["limits"]));
         let cache = section::<Cache>(&mut layers, &Key::new(["cache"]));
+        let embedding = section::<Embedding>(&mut layers, &Key::new(["embedding"]));
         let quota = section::<Quota>(&mut layers, &Key::new(["quota"]));
         let metering = section::<Metering>(&mut layers, &Key::new(["metering"]));
         let templates = section::<Templates>(&mut layers, &Key::new(["templates"]));
@@ -91,6 +94,7 @@ impl Config {
                 auth: auth?,
                 limits: limits?,
                 cache: cache?,
+                embedding: embedding?,
                 quota: quota?,
                 metering: metering?,
                 templates: templates?,
@@ -118,6 +122,7 @@ impl Config {
         self.auth.check(report);
         self.limits.check(report);
         self.cache.check(report);
+        self.embedding.check(report);
         self.quota.check(report);
         self.metering.check(report);
         self.templates.check(report);

@@ -3,6 +3,7 @@
 mod auth;
 mod cache;
 mod database;
+mod embedding;
 mod limits;
 mod log;
 mod metering;
@@ -18,6 +19,7 @@ mod templates;
 pub use auth::Auth;
 pub use cache::{Cache, Mode as CacheMode};
 pub use database::{Database, Pool};
+pub use embedding::Embedding;
 pub use limits::Limits;
 pub use log::{Format as LogFormat, Log};
 pub use metering::{Durability, Metering, OnDisconnect, Unpriced};

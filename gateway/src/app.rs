@@ -23,6 +23,7 @@ use crate::auth::Auth;
 use crate::edge::listener::Listener;
 use crate::edge::workers::{Serving, Workers};
 use crate::edge::{self, listener};
+use crate::embedder;
 use crate::in_flight::InFlight;
 use crate::pipeline::{Pipeline, Settings};
 use crate::signal::Stop;
@@ -152,6 +153,21 @@ fn workers(
     })
 }
 
+/// Starts what answers again, with the embedder that it needs.
+fn cache(
+    config: &Config,
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Cache {
+    let resources = cache::Resources {
+        database: database.clone(),
+        clock: Arc::clone(clock),
+        embedder: embedder::start(config),
+    };
+    Cache::start((&config.cache).into(), resources, tasks, stop)
+}
+
 impl App {
     async fn start(
         config: &Arc<Config>,
@@ -162,7 +178,6 @@ impl App {
         let (exchanges, background) = (TaskTracker::new(), TaskTracker::new());
         let stop_background = CancellationToken::new();
         let database = state.database.clone();
-
         let metering = metering(config, &database, &clock, &background).await?;
         let keys = Keys::start(
             &config.auth,
@@ -172,14 +187,7 @@ impl App {
             stop_background.clone(),
         );
         let keys = keys.await.context("the keys cannot be read")?;
-        let cache = Cache::start(
-            cache::Options::from(&config.cache),
-            database.clone(),
-            Arc::clone(&clock),
-            &background,
-            &stop_background,
-        );
-
+        let cache = cache(config, &database, &clock, (&background, &stop_background));
         let settings =
             settings(config, &metering, &database, &background, &stop_background).await?;
         let templates = Templates::start(config, &database, &background, &stop_background);
@@ -202,6 +210,7 @@ impl App {
             finance,
             templates,
             settings,
+            cache: pipeline.cache.clone(),
         };
         let shared = Arc::new(Shared {
             management: management::router(&keys, parts),

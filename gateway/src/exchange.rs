@@ -54,9 +54,18 @@ pub(crate) struct Exchange {
     /// What the cache had to do with it.
     pub(crate) cache: CacheStatus,
     /// Where the answer is stored, if it may be.
-    pub(crate) store_as: Option<cache::Key>,
+    pub(crate) store_as: Option<StoreAs>,
     /// The configuration it began with.
     pub(crate) settings: Arc<Settings>,
+}
+
+/// Where an answer is stored, and what was found out when it was looked up.
+#[derive(Debug)]
+pub(crate) struct StoreAs {
+    /// The call's identity.
+    pub(crate) key: cache::Key,
+    /// What the look-up by meaning found out.
+    pub(crate) trace: Option<Box<cache::Trace>>,
 }
 
 /// What all attempts share.
@@ -95,7 +104,7 @@ struct Attempt {
     parts: Parts,
     prompt: Arc<Prompt>,
     settings: Arc<Settings>,
-    store_as: Option<cache::Key>,
+    store_as: Option<StoreAs>,
     cache: CacheStatus,
     choice: Choice,
     running: Running,
@@ -258,7 +267,7 @@ impl Attempt {
 
     /// Offers a complete answer to the cache, which decides whether it is fit.
     fn store(self, measure: Measure) {
-        let Some(key) = self.store_as else {
+        let Some(StoreAs { key, trace }) = self.store_as else {
             return;
         };
         let entry = cache::Entry {
@@ -267,6 +276,7 @@ impl Attempt {
             provider: Arc::from(self.prompt.deployment.provider.name.as_str()),
             answer: Arc::new(measure.into_answer()),
             prompt_text: meter::last_user_text(&self.prompt, &self.settings.config.privacy),
+            trace,
         };
         // A key is only carried here when the client's control lets the answer be stored.
         self.parts

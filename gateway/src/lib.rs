@@ -15,6 +15,7 @@ mod cli;
 mod command;
 mod directions;
 mod edge;
+mod embedder;
 mod error;
 mod exchange;
 mod finish;

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use ::api::{Api, Authenticate, Refusal};
 use arc_swap::ArcSwap;
 use axum::Router;
+use cache::api::Answers;
+use cache::{Cache, Resources};
 use config::Config;
 use database::{Database, Options};
+use embedding::Embedder;
 use futures_util::future::BoxFuture;
 use metering::PriceBook;
 use metering::api::Finance;
 use tenants::Tenants;
 use tenants::keys::Keys;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use types::{Caller, Clock, SystemClock};
 
 use crate::api::Prompting;
@@ -34,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) templates: Arc<Templates>,
     /// The providers and their prices.
     pub(crate) settings: Arc<ArcSwap<Settings>>,
+    /// The cache of this gateway.
+    pub(crate) cache: Cache,
 }
 
 /// What the endpoints of finance work with.
@@ -60,14 +67,29 @@ pub(crate) fn openapi() -> anyhow::Result<String> {
     let config = Arc::new(Config::from_toml("")?);
     let settings = Settings::new(&config, Arc::default(), None)?;
     let (templates, _) = Templates::new(config.templates.clone(), database.clone());
+    let cache = unused_cache(database.clone());
     let surroundings = (database, Arc::new(SystemClock) as Arc<dyn Clock>);
     let parts = Parts {
         finance: finance(&config, surroundings, Arc::default())?,
         templates: Arc::new(templates),
         settings: Arc::new(ArcSwap::from_pointee(settings)),
+        cache,
     };
     let api = api(Arc::new(Nobody), parts);
     Ok(api.openapi().to_pretty_json()?)
+}
+
+/// A cache that has stopped before it began.
+fn unused_cache(database: Database) -> Cache {
+    let resources = Resources {
+        database,
+        clock: Arc::new(SystemClock),
+        embedder: Embedder::absent(),
+    };
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let options = cache::Options::default();
+    Cache::start(options, resources, &TaskTracker::new(), &stopped)
 }
 
 fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
@@ -75,6 +97,7 @@ fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
         finance,
         templates,
         settings,
+        cache,
     } = parts;
     let (database, clock) = (finance.database.clone(), Arc::clone(&finance.clock));
     let prompting = Prompting {
@@ -87,6 +110,11 @@ fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
         clock: Arc::clone(&clock),
         settings,
     };
+    let answers = Answers {
+        cache,
+        database: database.clone(),
+        clock: Arc::clone(&clock),
+    };
     let tenants = Tenants {
         database,
         clock: Arc::clone(&clock),
@@ -94,6 +122,7 @@ fn api(authenticate: Arc<dyn Authenticate>, parts: Parts) -> Api {
     Api::new(authenticate, clock)
         .mount(tenants::api::operations(tenants))
         .mount(metering::api::operations(finance))
+        .mount(cache::api::operations(answers))
         .mount(crate::api::operations(prompting))
         .mount(crate::api::routes::operations(routing))
 }

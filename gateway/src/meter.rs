@@ -48,6 +48,15 @@ pub(crate) fn intent(
     }
 }
 
+/// The cache's part in a hit.
+pub(crate) const fn status(tier: cache::Tier) -> CacheStatus {
+    match tier {
+        cache::Tier::Exact => CacheStatus::Exact,
+        cache::Tier::Normalized => CacheStatus::Normalized,
+        cache::Tier::Semantic { .. } => CacheStatus::Semantic,
+    }
+}
+
 /// How an answer ended that was read to its end, or to where its client or its provider left.
 pub(crate) fn settlement(
     prompt: &Prompt,
@@ -181,7 +190,7 @@ pub(crate) fn replay(
             .temperature
             .as_ref()
             .map(ToString::to_string),
-        cache_status: CacheStatus::Exact,
+        cache_status: status(hit.tier),
         saved_cost: saved.unwrap_or(Usd::ZERO),
         latency: prompt.received.elapsed(),
     }

@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use cache::{Cache, Control};
+use cache::{Alike, Cache, Control, Question};
 use chrono::{DateTime, Utc};
 use config::Config;
-use config::section::{OnDisconnect, Target, Unpriced};
+use config::section::{OnDisconnect, PromptStorage, Target, Unpriced};
 use metering::idempotency::Calls;
 use metering::{Attribution, CacheStatus, CallPermit, Metering, Price, PriceBook, Refusal};
 use tokio_util::task::TaskTracker;
@@ -24,7 +24,7 @@ use types::{Caller, Clock, Id, Permission};
 
 use crate::directions::Directions;
 use crate::error::Error;
-use crate::exchange::{self, Exchange};
+use crate::exchange::{self, Exchange, StoreAs};
 use crate::finish::{Finish, Leftovers, Presence};
 use crate::in_flight::InFlight;
 use crate::limit::{Admission, Limits};
@@ -167,7 +167,9 @@ impl Pipeline {
         };
         let admitted = self.admit(&settings, asked).await?;
         let price = price(&settings, &admitted.prompt)?;
-        let looked_up = self.look_up(&admitted.prompt, directions.cache).await;
+        let looked_up = self
+            .look_up(&settings, &admitted.prompt, directions.cache)
+            .await;
         if let LookedUp::Hit(hit) = looked_up {
             return self.replay(&settings, admitted, &hit, price.as_deref());
         }
@@ -187,7 +189,7 @@ impl Pipeline {
             choice,
             admission,
             cache: status,
-            store_as: looked_up.into_key().filter(|_| is_same_model),
+            store_as: looked_up.into_place().filter(|_| is_same_model),
             settings,
         };
         self.run(exchange).await
@@ -255,7 +257,7 @@ impl Pipeline {
         })
     }
 
-    async fn look_up(&self, prompt: &Prompt, control: Control) -> LookedUp {
+    async fn look_up(&self, settings: &Settings, prompt: &Prompt, control: Control) -> LookedUp {
         let control = permitted(control, &prompt.caller);
         let is_stored = prompt.call.endpoint != Endpoint::Embeddings;
         if !is_stored || !control.read && !control.write {
@@ -266,12 +268,24 @@ impl Pipeline {
             prompt.caller.organization,
             &prompt.deployment.model,
         );
-        match self.cache.lookup(&key, &prompt.caller, control).await {
-            Some(hit) => LookedUp::Hit(hit),
-            None => LookedUp::Miss {
-                asked: control.read,
-                key: control.write.then_some(key),
-            },
+        if let Some(hit) = self.cache.lookup(&key, &prompt.caller, control).await {
+            return LookedUp::Hit(hit);
+        }
+        // On the heap and after the exact tiers, so that their hits pay nothing for it.
+        let alike = match question(settings, prompt, &key) {
+            None => None,
+            Some(question) => {
+                Some(Box::pin(self.cache.lookup_alike(question, &prompt.caller, control)).await)
+            }
+        };
+        let trace = match alike {
+            Some(Alike::Hit(hit)) => return LookedUp::Hit(hit),
+            Some(Alike::Miss(trace)) => Some(trace),
+            None => None,
+        };
+        LookedUp::Miss {
+            asked: control.read,
+            place: control.write.then_some(StoreAs { key, trace }),
         }
     }
 
@@ -295,6 +309,7 @@ impl Pipeline {
             .map_err(unbookable)?;
         Ok(Reply {
             origin: Origin::Cache {
+                tier: hit.tier,
                 entry: hit.entry,
                 age: hit.age,
                 provider: Arc::clone(&hit.provider),
@@ -338,25 +353,22 @@ impl Pipeline {
 /// What the cache said.
 enum LookedUp {
     Hit(cache::Hit),
-    Miss {
-        asked: bool,
-        key: Option<cache::Key>,
-    },
+    Miss { asked: bool, place: Option<StoreAs> },
     Bypass,
 }
 
 impl LookedUp {
     const fn status(&self) -> CacheStatus {
         match self {
-            Self::Hit(_) => CacheStatus::Exact,
+            Self::Hit(hit) => meter::status(hit.tier),
             Self::Miss { asked: true, .. } => CacheStatus::Miss,
             Self::Miss { asked: false, .. } | Self::Bypass => CacheStatus::Bypass,
         }
     }
 
-    fn into_key(self) -> Option<cache::Key> {
+    fn into_place(self) -> Option<StoreAs> {
         match self {
-            Self::Miss { key, .. } => key,
+            Self::Miss { place, .. } => place,
             Self::Hit(_) | Self::Bypass => None,
         }
     }
@@ -380,6 +392,16 @@ fn choose(
     let deployment = choice.deployment().map(Arc::clone);
     let deployment = deployment.ok_or_else(|| Error::UnknownModel(call.model.clone()))?;
     Ok((choice, deployment))
+}
+
+/// What may be looked up by meaning. Nothing, where texts may not be kept: questions are compared word by word too.
+fn question(settings: &Settings, prompt: &Prompt, key: &cache::Key) -> Option<Question> {
+    let config = &settings.config;
+    let wanted = cache::Options::from(&config.cache).semantic;
+    let kept = config.privacy.prompt_storage == PromptStorage::Text;
+    (wanted && kept)
+        .then(|| Question::of(&prompt.call, key))
+        .flatten()
 }
 
 fn permitted(control: Control, caller: &Caller) -> Control {

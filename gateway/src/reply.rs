@@ -10,6 +10,7 @@ use types::Id;
 use types::call::Delivery;
 use types::id::CacheEntry;
 
+use crate::meter;
 use crate::route::Deployment;
 
 /// Chunks a slow client may be behind before the provider is read no further: bounds memory per stream.
@@ -40,6 +41,8 @@ pub(crate) enum Origin {
     },
     /// It was made before.
     Cache {
+        /// How it was found.
+        tier: cache::Tier,
         /// The entry.
         entry: Id<CacheEntry>,
         /// How old it is.
@@ -85,8 +88,8 @@ impl Origin {
     pub(crate) const fn cache(&self) -> CacheStatus {
         match self {
             Self::Provider { cache, .. } => *cache,
-            Self::Cache { .. } => CacheStatus::Exact,
             Self::Kept { .. } => CacheStatus::Bypass,
+            Self::Cache { tier, .. } => meter::status(*tier),
         }
     }
 

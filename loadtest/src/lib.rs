@@ -7,6 +7,7 @@
 //! A module with `Options` (clap) and `run(Options) -> anyhow::Result<Verdict>`, then one line in `main.rs`.
 
 pub mod bench;
+pub mod cache_eval;
 pub mod chaos;
 pub mod client;
 pub mod clock;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loadtest::oracle::reconcile;
 use loadtest::output::{self, Verdict};
-use loadtest::{bench, chaos, crash, outage, provider, quota};
+use loadtest::{bench, cache_eval, chaos, crash, outage, provider, quota};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A mock provider with its own books, and a load generator; loopback only.
@@ -34,6 +34,8 @@ enum Command {
     Chaos(chaos::Options),
     /// Let many callers on several gateways use up one quota: never more than it, and nearly all of it.
     Quota(quota::Options),
+    /// Replay labelled questions through the semantic cache: how many it answers, and how many of those wrongly.
+    CacheEval(cache_eval::Options),
     /// Take PostgreSQL away under load: known keys are served, and the gateway's memory stays flat.
     Outage(outage::Options),
 }
@@ -59,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Crash(options) => supervised(crash::run(options)),
         Command::Chaos(options) => supervised(chaos::run(options)),
         Command::Quota(options) => supervised(quota::run(options)),
+        Command::CacheEval(options) => supervised(cache_eval::run(options)),
         Command::Outage(options) => supervised(outage::run(options)),
     }
 }

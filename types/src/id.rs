@@ -54,6 +54,8 @@ kinds! {
     Invoice,
     /// A stored answer: table `semantic_cache`.
     CacheEntry,
+    /// Answers that say the same: `semantic_cache.answer_id`.
+    CacheAnswer,
     /// A gateway process with its own journal, stable across restarts.
     Node,
     /// A workflow: table `workflows`.

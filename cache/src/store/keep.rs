@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 use types::Id;
 use types::id::CacheEntry;
-use uuid::Uuid;
 
+use super::first_id_of;
 use crate::hits::Count;
 
 /// The first 64 bits of all keys that have not expired, or of one more than `keys_max` of them.
@@ -21,9 +21,11 @@ pub(crate) async fn all_keys(
         .unwrap_or(i64::MAX)
         .saturating_add(1);
     let keys = sqlx::query_scalar!(
-        r#"SELECT ('x' || left(prompt_hash, 16))::bit(64)::bigint AS "short!" -- an expression is never known to be not null
+        r#"SELECT ('x' || left(hash, 16))::bit(64)::bigint AS "short!" -- an expression is never known to be not null
              FROM semantic_cache
+            CROSS JOIN LATERAL unnest(ARRAY[prompt_hash, normalized_hash]) AS hash
             WHERE expires_at > $1
+              AND hash IS NOT NULL
             LIMIT $2"#,
         now,
         limit,
@@ -44,9 +46,11 @@ pub(crate) async fn keys_since(
 ) -> Result<HashSet<u64>, database::Error> {
     // One array instead of a row each: this machine's own entries are among them, and there may be thousands a second.
     let keys = sqlx::query_scalar!(
-        r#"SELECT array_agg(('x' || left(prompt_hash, 16))::bit(64)::bigint)
+        r#"SELECT array_agg(('x' || left(hash, 16))::bit(64)::bigint)
              FROM semantic_cache
-            WHERE id >= $1"#,
+            CROSS JOIN LATERAL unnest(ARRAY[prompt_hash, normalized_hash]) AS hash
+            WHERE id >= $1
+              AND hash IS NOT NULL"#,
         first_id_of(since),
     )
     .fetch_one(connection)
@@ -106,10 +110,4 @@ pub(crate) async fn delete_expired(
     .fetch_all(connection)
     .await?;
     Ok(keys.into_iter().map(i64::cast_unsigned).collect())
-}
-
-/// The least `UUIDv7` of a time.
-fn first_id_of(time: DateTime<Utc>) -> Uuid {
-    let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }

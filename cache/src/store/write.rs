@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::entry::Row;
+use embedding::Vector;
+
+use crate::entry::{Meaning, Row};
 
 /// The batch, turned from rows to columns.
 #[derive(Default)]
@@ -25,6 +27,11 @@ struct Columns {
     producers: Vec<Option<Uuid>>,
     creations: Vec<DateTime<Utc>>,
     expirations: Vec<DateTime<Utc>>,
+    normalized: Vec<Option<String>>,
+    embedders: Vec<Option<String>>,
+    answers: Vec<Option<Uuid>>,
+    vectors: Vec<Option<String>>,
+    answer_vectors: Vec<Option<String>>,
 }
 
 /// Inserts the entries, or replaces the answers that their keys had.
@@ -40,19 +47,22 @@ pub(crate) async fn upsert(
         "INSERT INTO semantic_cache (
              id, organization_id, model, prompt_hash, fingerprint, prompt_text, response_text,
              response, usage, endpoint, provider, producer_api_key_id, created_at,
-             last_accessed_at, expires_at, hit_count
+             last_accessed_at, expires_at, hit_count, normalized_hash, embedder, answer_id,
+             prompt_embedding, answer_embedding
          )
          SELECT new.id, new.organization_id, new.model, new.prompt_hash, new.fingerprint,
                 new.prompt_text, new.response_text, new.response::jsonb, new.usage::jsonb,
                 new.endpoint, new.provider, new.producer_api_key_id, new.created_at,
-                new.created_at, new.expires_at, 0
+                new.created_at, new.expires_at, 0, new.normalized_hash, new.embedder, new.answer_id,
+                new.prompt_embedding::vector, new.answer_embedding::vector
            FROM UNNEST(
                     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                     $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[],
-                    $14::timestamptz[]
+                    $14::timestamptz[], $15::text[], $16::text[], $17::uuid[], $18::text[], $19::text[]
                 ) AS new (
                     id, organization_id, model, prompt_hash, fingerprint, prompt_text, response_text,
-                    response, usage, endpoint, provider, producer_api_key_id, created_at, expires_at
+                    response, usage, endpoint, provider, producer_api_key_id, created_at, expires_at,
+                    normalized_hash, embedder, answer_id, prompt_embedding, answer_embedding
                 )
           WHERE EXISTS (SELECT 1 FROM organizations WHERE organizations.id = new.organization_id)
          ON CONFLICT (organization_id, model, prompt_hash) DO UPDATE
@@ -69,6 +79,11 @@ pub(crate) async fn upsert(
                 hit_count = excluded.hit_count,
                 created_at = excluded.created_at,
                 last_accessed_at = excluded.last_accessed_at,
+                normalized_hash = excluded.normalized_hash,
+                embedder = excluded.embedder,
+                answer_id = excluded.answer_id,
+                prompt_embedding = excluded.prompt_embedding,
+                answer_embedding = excluded.answer_embedding,
                 quarantined_at = NULL",
         &columns.ids,
         &columns.organizations,
@@ -84,6 +99,11 @@ pub(crate) async fn upsert(
         &columns.producers as &[Option<Uuid>],
         &columns.creations,
         &columns.expirations,
+        &columns.normalized as &[Option<String>],
+        &columns.embedders as &[Option<String>],
+        &columns.answers as &[Option<Uuid>],
+        &columns.vectors as &[Option<String>],
+        &columns.answer_vectors as &[Option<String>],
     )
     .execute(connection)
     .await?;
@@ -124,5 +144,19 @@ impl Columns {
         self.producers.push(row.producer.map(|id| id.uuid()));
         self.creations.push(stored.created_at);
         self.expirations.push(stored.expires_at);
+        self.normalized
+            .push(row.normalized.map(|hash| hash.to_string()));
+        self.push_meaning(row.meaning.as_ref());
+    }
+
+    /// Vectors travel as text: there is no array type of theirs that a parameter could have.
+    fn push_meaning(&mut self, meaning: Option<&Meaning>) {
+        let text = |vector: &Vector| format!("{:?}", vector.padded());
+        self.embedders
+            .push(meaning.map(|it| it.embedder.to_string()));
+        self.answers.push(meaning.map(|it| it.answer.uuid()));
+        self.vectors.push(meaning.map(|it| text(&it.vector)));
+        let answer = meaning.and_then(|it| it.answer_vector.as_ref());
+        self.answer_vectors.push(answer.map(text));
     }
 }

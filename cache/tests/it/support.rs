@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache::{Cache, Control, Entry, Hit, Key, Options};
+use cache::{Cache, Control, Entry, Hit, Key, Options, Resources};
 use database::Database;
 use database::testing::TestDatabase;
+use embedding::Embedder;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use types::call::{Call, Delivery, Dialect, Endpoint, Message, Parameters, Role};
@@ -68,9 +69,15 @@ impl Setting {
             write_queue_entries_max: 100,
             lookup_timeout: PATIENCE,
             known_keys_max: 1000,
+            ..Options::default()
         };
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Cache::start(options, database, clock, &self.tracker, &self.token)
+        let resources = Resources {
+            database,
+            clock,
+            embedder: Embedder::absent(),
+        };
+        Cache::start(options, resources, &self.tracker, &self.token)
     }
 
     /// What the table has, past row-level security: the count of rows that meet the condition.
@@ -129,6 +136,7 @@ pub(crate) fn entry(caller: &Caller, question: &str, text: &str) -> Entry {
         provider: "demo".into(),
         answer: Arc::new(assembly.into_answer()),
         prompt_text: question.to_owned(),
+        trace: None,
     }
 }
 

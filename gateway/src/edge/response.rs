@@ -15,6 +15,7 @@ use crate::wire::client;
 /// The request's identity, under the name every SDK shows.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-flowpilot-cache");
+const CACHE_SCORE: HeaderName = HeaderName::from_static("x-flowpilot-cache-score");
 const CACHE_AGE: HeaderName = HeaderName::from_static("x-flowpilot-cache-age");
 const CACHE_ENTRY: HeaderName = HeaderName::from_static("x-flowpilot-cache-entry");
 const PROVIDER: HeaderName = HeaderName::from_static("x-flowpilot-provider");
@@ -59,7 +60,12 @@ pub(crate) fn from_reply(reply: Reply) -> Response<Body> {
     let _ = insert(PROVIDER, reply.origin.provider());
     let _ = insert(MODEL, reply.origin.model());
     match &reply.origin {
-        Origin::Cache { entry, age, .. } => {
+        Origin::Cache {
+            tier, entry, age, ..
+        } => {
+            if let cache::Tier::Semantic { score } = tier {
+                let _ = insert(CACHE_SCORE, &format!("{score:.3}"));
+            }
             let _ = insert(CACHE_ENTRY, &entry.to_string());
             headers.insert(CACHE_AGE, HeaderValue::from(age.as_secs()));
         }

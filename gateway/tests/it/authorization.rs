@@ -205,6 +205,21 @@ const ROWS: &[Row] = &[
         reach: Reach::Thing,
     },
     Row {
+        id: "report_cache",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "purge_cache",
+        body: || Value::Null,
+        reach: Reach::Query,
+    },
+    Row {
+        id: "give_cache_feedback",
+        body: || json!({ "entry_id": "018f0000-0000-7000-8000-000000000000" }),
+        reach: Reach::Body,
+    },
+    Row {
         id: "report_usage",
         body: || Value::Null,
         reach: Reach::Query,
