@@ -153,7 +153,7 @@ impl Journal {
     pub async fn intend(&self, intent: form::Intent, held: form::Held) -> Result<Pending, Error> {
         let open = pending::Open::of(&intent);
         let unknown_cost = open.cost_of_estimate();
-        let record = Record::Intent(Intent::new(intent, &held, unknown_cost));
+        let record = Record::from(Intent::new(intent, &held, unknown_cost));
         let until = match self.open.durability {
             Durability::Strict => Await::Durable,
             Durability::Fsync | Durability::Written => Await::Written,
@@ -166,7 +166,7 @@ impl Journal {
 
     /// Journals a hit, without waiting for anything. The call is spent. A full journal does not refuse it.
     pub fn replayed(&self, replay: form::Replay, call: Option<CallPermit>) -> Result<(), Error> {
-        let record = Record::Replayed(Replayed::new(replay, call.as_ref()));
+        let record = Record::from(Replayed::new(replay, call.as_ref()));
         self.append(&record, Admission::Free, Await::Nothing)?;
         if let Some(call) = call {
             call.post();

@@ -221,7 +221,7 @@ impl Service {
             tracing::error!(
                 "the journal holds a settlement without its intent; it is parked and NOT BILLED"
             );
-            self.park(&[*orphan]).await;
+            self.park(&[orphan]).await;
         }
 
         let reached = self.reached();

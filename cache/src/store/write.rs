@@ -12,23 +12,23 @@ use crate::entry::{Meaning, Row};
 
 /// The batch, turned from rows to columns.
 #[derive(Default)]
-struct Columns {
+struct Columns<'a> {
     ids: Vec<Uuid>,
     organizations: Vec<Uuid>,
-    models: Vec<String>,
+    models: Vec<&'a str>,
     hashes: Vec<String>,
     fingerprints: Vec<String>,
-    prompts: Vec<String>,
-    texts: Vec<String>,
+    prompts: Vec<&'a str>,
+    texts: Vec<&'a str>,
     responses: Vec<String>,
     usages: Vec<String>,
-    endpoints: Vec<String>,
-    providers: Vec<String>,
+    endpoints: Vec<&'a str>,
+    providers: Vec<&'a str>,
     producers: Vec<Option<Uuid>>,
     creations: Vec<DateTime<Utc>>,
     expirations: Vec<DateTime<Utc>>,
     normalized: Vec<Option<String>>,
-    embedders: Vec<Option<String>>,
+    embedders: Vec<Option<&'a str>>,
     answers: Vec<Option<Uuid>>,
     vectors: Vec<Option<String>>,
     answer_vectors: Vec<Option<String>>,
@@ -87,20 +87,20 @@ pub(crate) async fn upsert(
                 quarantined_at = NULL",
         &columns.ids,
         &columns.organizations,
-        &columns.models,
+        &columns.models as &[&str],
         &columns.hashes,
         &columns.fingerprints,
-        &columns.prompts,
-        &columns.texts,
+        &columns.prompts as &[&str],
+        &columns.texts as &[&str],
         &columns.responses,
         &columns.usages,
-        &columns.endpoints,
-        &columns.providers,
+        &columns.endpoints as &[&str],
+        &columns.providers as &[&str],
         &columns.producers as &[Option<Uuid>],
         &columns.creations,
         &columns.expirations,
         &columns.normalized as &[Option<String>],
-        &columns.embedders as &[Option<String>],
+        &columns.embedders as &[Option<&str>],
         &columns.answers as &[Option<Uuid>],
         &columns.vectors as &[Option<String>],
         &columns.answer_vectors as &[Option<String>],
@@ -110,37 +110,34 @@ pub(crate) async fn upsert(
     Ok(())
 }
 
-impl Columns {
+impl<'a> Columns<'a> {
     /// One statement cannot touch a row twice, so the last entry of a key wins; and all writers take their
     /// row locks in the order of the keys, so that two of them do not wait for each other.
-    fn of(rows: &[Row]) -> Self {
-        let by_key: BTreeMap<String, &Row> = rows
-            .iter()
-            .map(|row| (row.key.hash().to_string(), row))
-            .collect();
+    fn of(rows: &'a [Row]) -> Self {
+        let by_key: BTreeMap<_, _> = rows.iter().map(|row| (row.key.hash(), row)).collect();
         let mut columns = Self::default();
-        for (hash, row) in by_key {
-            columns.push(hash, row);
+        for row in by_key.into_values() {
+            columns.push(row);
         }
         columns
     }
 
-    fn push(&mut self, hash: String, row: &Row) {
+    fn push(&mut self, row: &'a Row) {
         let stored = &row.stored;
         // Neither can fail: all their map keys are strings.
         let response = serde_json::to_string(&*stored.answer).unwrap_or_default();
         let usage = serde_json::to_string(&stored.usage).unwrap_or_default();
         self.ids.push(stored.id.uuid());
         self.organizations.push(stored.organization.uuid());
-        self.models.push(stored.model.to_string());
-        self.hashes.push(hash);
+        self.models.push(&stored.model);
+        self.hashes.push(row.key.hash().to_string());
         self.fingerprints.push(row.key.fingerprint().to_string());
-        self.prompts.push(row.prompt_text.clone());
-        self.texts.push(stored.answer.first_text().to_owned());
+        self.prompts.push(&row.prompt_text);
+        self.texts.push(stored.answer.first_text());
         self.responses.push(response);
         self.usages.push(usage);
-        self.endpoints.push(row.endpoint.as_str().to_owned());
-        self.providers.push(stored.provider.to_string());
+        self.endpoints.push(row.endpoint.as_str());
+        self.providers.push(&stored.provider);
         self.producers.push(row.producer.map(|id| id.uuid()));
         self.creations.push(stored.created_at);
         self.expirations.push(stored.expires_at);
@@ -150,10 +147,9 @@ impl Columns {
     }
 
     /// Vectors travel as text: there is no array type of theirs that a parameter could have.
-    fn push_meaning(&mut self, meaning: Option<&Meaning>) {
+    fn push_meaning(&mut self, meaning: Option<&'a Meaning>) {
         let text = |vector: &Vector| format!("{:?}", vector.padded());
-        self.embedders
-            .push(meaning.map(|it| it.embedder.to_string()));
+        self.embedders.push(meaning.map(|it| &*it.embedder));
         self.answers.push(meaning.map(|it| it.answer.uuid()));
         self.vectors.push(meaning.map(|it| text(&it.vector)));
         let answer = meaning.and_then(|it| it.answer_vector.as_ref());

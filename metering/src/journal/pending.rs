@@ -147,7 +147,7 @@ impl Pending {
         let cost = self.open.priced(&mut settlement);
         let used = settlement.usage.total_tokens();
         let key = (self.open.request_id, self.open.attempt);
-        let record = Record::Settle(Settle::new(key, settlement, cost));
+        let record = Record::from(Settle::new(key, settlement, cost));
         let reached = self.journal.append(&record, Admission::Owed, until);
 
         let held = std::mem::take(&mut self.held);

@@ -25,15 +25,33 @@ const VERSION: u8 = 1;
 /// The version of those that do.
 const VERSION_WITH_CLAIMS: u8 = 2;
 
-/// Everything the journal can hold.
+/// Everything the journal can hold. Boxed, because the shipper gathers thousands of them, and moves them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Record {
     /// An attempt is about to be made.
-    Intent(Intent),
+    Intent(Box<Intent>),
     /// It ended.
-    Settle(Settle),
+    Settle(Box<Settle>),
     /// The cache answered.
-    Replayed(Replayed),
+    Replayed(Box<Replayed>),
+}
+
+impl From<Intent> for Record {
+    fn from(intent: Intent) -> Self {
+        Self::Intent(Box::new(intent))
+    }
+}
+
+impl From<Settle> for Record {
+    fn from(settle: Settle) -> Self {
+        Self::Settle(Box::new(settle))
+    }
+}
+
+impl From<Replayed> for Record {
+    fn from(replayed: Replayed) -> Self {
+        Self::Replayed(Box::new(replayed))
+    }
 }
 
 /// Who asked for what; the part that intents and replays share.

@@ -102,7 +102,7 @@ fn settle_all(open: &mut Open, scan: Scan, folder: &std::path::Path) -> Result<(
     let mut last = None;
     for (_, intent) in unsettled {
         let is_last = last_attempts.get(&intent.subject.request_id) == Some(&intent.attempt);
-        let record = Record::Settle(Settle {
+        let record = Record::from(Settle {
             last_attempt: is_last,
             ..unknown(&intent, completed_at)
         });
@@ -251,7 +251,7 @@ impl Scan {
             Record::Intent(intent) => {
                 let key = (intent.subject.request_id, intent.attempt);
                 self.intents += 1;
-                self.unsettled.insert(key, (self.intents, Box::new(intent)));
+                self.unsettled.insert(key, (self.intents, intent));
             }
             Record::Settle(settle) => {
                 self.unsettled.remove(&(settle.request_id, settle.attempt));

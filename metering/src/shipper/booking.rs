@@ -102,14 +102,20 @@ impl Booking {
         self.subject().created_at()
     }
 
+    /// Where its rows belong among those of a batch: by organization, then by time.
+    pub(crate) const fn place(&self) -> (Uuid, i64) {
+        let subject = self.subject();
+        (subject.organization, subject.created_at)
+    }
+
     /// The records it was made of.
     pub(crate) fn records(&self) -> Vec<Record> {
         match self {
             Self::Attempt(intent, settle) => vec![
-                Record::Intent(Intent::clone(intent)),
-                Record::Settle(Settle::clone(settle)),
+                Record::Intent(intent.clone()),
+                Record::Settle(settle.clone()),
             ],
-            Self::Hit(hit) => vec![Record::Replayed(Replayed::clone(hit))],
+            Self::Hit(hit) => vec![Record::Replayed(hit.clone())],
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Joined {
     /// Nothing to do: it was posted before.
     Booked,
     /// A settlement whose intent was never read.
-    Orphan(Box<Record>),
+    Orphan(Record),
 }
 
 impl Joiner {
@@ -45,7 +45,7 @@ impl Joiner {
             Record::Intent(intent) => {
                 let key = (intent.subject.request_id, intent.attempt);
                 self.by_position.insert(entry.position, key);
-                let open = (entry.position, Box::new(intent));
+                let open = (entry.position, intent);
                 // Two intents of one attempt would be a bug of the caller; the watermark must not wait for the first.
                 if let Some((earlier, _)) = self.open.insert(key, open) {
                     self.by_position.remove(&earlier);
@@ -58,13 +58,13 @@ impl Joiner {
                     return if entry.position < self.booked_before {
                         Joined::Booked
                     } else {
-                        Joined::Orphan(Box::new(Record::Settle(settle)))
+                        Joined::Orphan(Record::Settle(settle))
                     };
                 };
                 self.by_position.remove(&position);
-                Joined::Complete(Booking::Attempt(intent, Box::new(settle)))
+                Joined::Complete(Booking::Attempt(intent, settle))
             }
-            Record::Replayed(replayed) => Joined::Complete(Booking::Hit(Box::new(replayed))),
+            Record::Replayed(replayed) => Joined::Complete(Booking::Hit(replayed)),
         }
     }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::NaiveDate;
 use database::{Bulkhead, Database, Error};
-use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::leases::{self, Alert, bigint};
@@ -31,10 +31,13 @@ pub(crate) async fn post(
     prices: &PriceBook,
     report: &Report,
 ) -> Result<usize, Error> {
-    let mut requests: Vec<_> = bookings.iter().filter_map(Booking::request_row).collect();
-    let mut events: Vec<_> = bookings.iter().flat_map(Booking::event_rows).collect();
-    requests.sort_by_key(|row| (row.subject.organization, row.subject.created_at));
-    events.sort_by_key(|row| (row.subject.organization, row.subject.created_at));
+    // Sorted before they become rows, which are large to move.
+    let mut bookings: Vec<_> = bookings.iter().collect();
+    bookings.sort_by_key(|booking| booking.place());
+    let mut requests = Vec::with_capacity(bookings.len());
+    requests.extend(bookings.iter().filter_map(|it| it.request_row()));
+    let mut events = Vec::with_capacity(bookings.len() * 2);
+    events.extend(bookings.iter().flat_map(|it| it.event_rows()));
     let (requests, events) = (requests.as_slice(), events.as_slice());
 
     let posted = database.worker("ledger: post", Bulkhead::Workers, |tx| {
@@ -189,7 +192,7 @@ async fn insert_requests(
         &column!(rows, row => row.usage_source) as _,
         &column!(rows, row => row.error_kind.map(|kind| fit(kind, ERROR_KIND_MAX))) as _,
         &column!(rows, row => row.time_to_first_token_ms) as _,
-        &column!(rows, row => serde_json::json!(row.subject.tags)) as _,
+        &column!(rows, row => Json(&row.subject.tags)) as _,
     )
     .execute(connection)
     .await?;
@@ -230,7 +233,7 @@ async fn insert_events(
         &column!(rows, row => row.kind.as_str()) as _,
         &column!(rows, row => row.quantity) as _,
         &column!(rows, row => row.cost.decimal()) as _,
-        &column!(rows, row => Value::Object(row.metadata.clone())) as _,
+        &column!(rows, row => Json(&row.metadata)) as _,
         &column!(rows, row => row.subject.request_id) as _,
         &column!(rows, row => row.attempt) as _,
         &column!(rows, row => row.outcome) as _,
@@ -255,7 +258,7 @@ async fn insert_events(
         &column!(rows, row => row.usage_source) as _,
         &column!(rows, row => row.charge_to) as _,
         &column!(rows, row => row.lease) as _,
-        &column!(rows, row => serde_json::json!(row.subject.tags)) as _,
+        &column!(rows, row => Json(&row.subject.tags)) as _,
         &column!(rows, row => billed_period(row, billed)) as _,
     )
     .fetch_all(connection)

@@ -54,12 +54,12 @@ fn golden_records() -> Vec<Record> {
     };
     let full = full_subject(&intent.subject);
     vec![
-        Record::Intent(intent),
-        Record::Settle(settle.clone()),
-        Record::Replayed(replayed),
-        Record::Intent(full_intent(full.clone())),
-        Record::Settle(full_settle(settle)),
-        Record::Replayed(Replayed {
+        Record::from(intent),
+        Record::from(settle.clone()),
+        Record::from(replayed),
+        Record::from(full_intent(full.clone())),
+        Record::from(full_settle(settle)),
+        Record::from(Replayed {
             subject: full,
             completion_text: Some("Paris".to_owned()),
             saved_cost: usd(1, 12),

@@ -8,7 +8,7 @@ fn damage_in_the_last_segment_loses_the_damaged_record_alone() {
     let mut frames = Vec::new();
     let mut ends = Vec::new();
     for number in 0..4 {
-        let record = Record::Intent(Intent::new(
+        let record = Record::from(Intent::new(
             intent(number),
             &form::Held::default(),
             Usd::ZERO,

@@ -8,7 +8,7 @@ use crate::journal::fuzzing;
 fn record(number: usize, text: &str) -> Record {
     let mut one = intent(number as u128);
     one.prompt_text = text.to_owned();
-    Record::Intent(Intent::new(one, &form::Held::default(), Usd::ZERO))
+    Record::from(Intent::new(one, &form::Held::default(), Usd::ZERO))
 }
 
 /// Records one after the other, and where each ends.
