@@ -40,7 +40,7 @@ const CLIENT_STALL_MAX: Duration = Duration::from_mins(1);
 /// How long the little that follows the end of an answer is waited for, so that the connection can be used again.
 const TAIL_MAX: Duration = Duration::from_secs(1);
 
-/// Everything the first attempt starts with.
+/// Everything the first attempt starts with; boxed where it is passed on, because futures hold their arguments, and are moved.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     /// The first attempt.
@@ -86,7 +86,7 @@ pub(crate) struct Parts {
 }
 
 /// Attempts the request until an answer begins: runs to its end, or to where it begins to stream, which goes on by itself.
-pub(crate) async fn run(parts: Parts, exchange: Exchange) -> Result<Reply, Error> {
+pub(crate) async fn run(parts: Parts, exchange: Box<Exchange>) -> Result<Reply, Error> {
     let mut begun = Attempt::first(parts, exchange).await?;
     loop {
         let (attempt, pending, sent) = begun.send().await;
@@ -95,7 +95,8 @@ pub(crate) async fn run(parts: Parts, exchange: Exchange) -> Result<Reply, Error
             Ok(Upstream::Stream(source)) => return Ok(attempt.stream(pending, source)),
             Err(error) => error,
         };
-        begun = attempt.again(pending, error).await?;
+        // On the heap, so that a request that is answered at once does not carry its size.
+        begun = Box::pin(attempt.again(pending, error)).await?;
     }
 }
 

@@ -42,7 +42,7 @@ const POLL: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(String);
 
-/// A call, and who asks it.
+/// A call, and who asks it; boxed where it is passed on, because futures hold their arguments, and are moved.
 #[derive(Debug)]
 pub(crate) struct Asking {
     pub(crate) request: Id<Request>,
@@ -80,7 +80,7 @@ impl Key {
 pub(crate) async fn answer(
     pipeline: &Arc<Pipeline>,
     key: Key,
-    asking: Asking,
+    asking: Box<Asking>,
 ) -> Result<Reply, Error> {
     require(&asking.caller, Permission::AiInvoke)?;
     let claim = Claim {
@@ -107,7 +107,7 @@ pub(crate) async fn answer(
 }
 
 /// Runs the call to its end, whether or not the client stays.
-async fn run(pipeline: &Arc<Pipeline>, claim: Claim, asking: Asking) -> Result<Reply, Error> {
+async fn run(pipeline: &Arc<Pipeline>, claim: Claim, asking: Box<Asking>) -> Result<Reply, Error> {
     let running = Running::start(pipeline, asking.caller.organization, claim);
     let work = answer_and_keep(Arc::clone(pipeline), running, asking);
     let leftovers = pipeline.leftovers(&pipeline.settings.load());
@@ -117,7 +117,7 @@ async fn run(pipeline: &Arc<Pipeline>, claim: Claim, asking: Asking) -> Result<R
 async fn answer_and_keep(
     pipeline: Arc<Pipeline>,
     running: Running,
-    asking: Asking,
+    asking: Box<Asking>,
 ) -> Result<Reply, Error> {
     let reply = match pipeline.answer_anew(asking).await {
         Ok(reply) => reply,

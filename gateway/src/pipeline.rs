@@ -22,7 +22,6 @@ use types::call::{Call, Endpoint};
 use types::id::{Organization, Request};
 use types::{Caller, Clock, Id, Permission};
 
-use crate::directions::Directions;
 use crate::error::Error;
 use crate::exchange::{self, Exchange, StoreAs};
 use crate::finish::{Finish, Leftovers, Presence};
@@ -109,15 +108,6 @@ impl Settings {
     }
 }
 
-/// Who asks what, and what for.
-struct Asked {
-    request: Id<Request>,
-    caller: Caller,
-    attribution: Attribution,
-    session: Option<u64>,
-    call: Call,
-}
-
 /// A prompt let in, with what it holds until its end.
 struct Admitted {
     prompt: Arc<Prompt>,
@@ -128,21 +118,8 @@ struct Admitted {
 
 impl Pipeline {
     /// Answers a call of an authenticated caller; one with an idempotency key as it was answered before, if it was.
-    pub(crate) async fn answer(
-        self: &Arc<Self>,
-        request: Id<Request>,
-        caller: Caller,
-        call: Call,
-        mut directions: Directions,
-    ) -> Result<Reply, Error> {
-        let key = directions.key.take();
-        let asking = Asking {
-            request,
-            caller,
-            call,
-            directions,
-        };
-        match key {
+    pub(crate) async fn answer(self: &Arc<Self>, mut asking: Box<Asking>) -> Result<Reply, Error> {
+        match asking.directions.key.take() {
             None => self.answer_anew(asking).await,
             // On the heap, so that a call without a key does not carry its size.
             Some(key) => Box::pin(once::answer(self, key, asking)).await,
@@ -150,26 +127,12 @@ impl Pipeline {
     }
 
     /// Answers a call, whatever was answered before.
-    pub(crate) async fn answer_anew(&self, asking: Asking) -> Result<Reply, Error> {
-        let Asking {
-            request,
-            caller,
-            call,
-            directions,
-        } = asking;
+    pub(crate) async fn answer_anew(&self, asking: Box<Asking>) -> Result<Reply, Error> {
         let settings = self.settings.load_full();
-        let asked = Asked {
-            request,
-            caller,
-            attribution: directions.attribution,
-            session: directions.session,
-            call,
-        };
-        let admitted = self.admit(&settings, asked).await?;
+        let control = asking.directions.cache;
+        let admitted = self.admit(&settings, asking).await?;
         let price = price(&settings, &admitted.prompt)?;
-        let looked_up = self
-            .look_up(&settings, &admitted.prompt, directions.cache)
-            .await;
+        let looked_up = self.look_up(&settings, &admitted.prompt, control).await;
         if let LookedUp::Hit(hit) = looked_up {
             return self.replay(&settings, admitted, &hit, price.as_deref());
         }
@@ -183,7 +146,7 @@ impl Pipeline {
         let status = looked_up.status();
         let ready = ready(&self.metering, &settings, &mut choice, prompt, status).await?;
         let is_same_model = ready.prompt.deployment.model == model.model;
-        let exchange = Exchange {
+        let exchange = Box::new(Exchange {
             ready,
             call,
             choice,
@@ -191,7 +154,7 @@ impl Pipeline {
             cache: status,
             store_as: looked_up.into_place().filter(|_| is_same_model),
             settings,
-        };
+        });
         self.run(exchange).await
     }
 
@@ -225,26 +188,25 @@ impl Pipeline {
     }
 
     /// Rate, template and model, then one API call from a lease: a hit costs that and no more.
-    async fn admit(&self, settings: &Settings, asked: Asked) -> Result<Admitted, Error> {
-        let Asked {
+    async fn admit(&self, settings: &Settings, asking: Box<Asking>) -> Result<Admitted, Error> {
+        let Asking {
             request,
             caller,
-            attribution,
-            session,
             call,
-        } = asked;
+            directions,
+        } = *asking;
         require(&caller, Permission::AiInvoke)?;
         let admission = settings.limits.admit(&caller)?;
         let call = self.templates.render(&caller, call).await?;
         let at = self.clock.now();
         let wanted = (caller.organization, &call);
-        let (choice, deployment) = choose(settings, request, session, wanted, at)?;
+        let (choice, deployment) = choose(settings, request, directions.session, wanted, at)?;
         let prompt = Arc::new(Prompt {
             request,
             at,
             received: Instant::now(),
             caller,
-            attribution,
+            attribution: directions.attribution,
             call,
             deployment,
         });
@@ -321,7 +283,7 @@ impl Pipeline {
     }
 
     /// Runs the exchange to its end, whether or not the client stays.
-    async fn run(&self, exchange: Exchange) -> Result<Reply, Error> {
+    async fn run(&self, exchange: Box<Exchange>) -> Result<Reply, Error> {
         let presence = Presence::default();
         let parts = exchange::Parts {
             cache: self.cache.clone(),

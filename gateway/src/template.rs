@@ -119,9 +119,19 @@ impl Templates {
 
     /// The call with its template's messages in place.
     pub(crate) async fn render(&self, caller: &Caller, mut call: Call) -> Result<Call, Error> {
-        let Some(meant) = meant(&mut call)? else {
-            return Ok(call);
-        };
+        match meant(&mut call)? {
+            None => Ok(call),
+            // On the heap, so that a call without a template does not carry its size.
+            Some(meant) => Box::pin(self.render_meant(caller, meant, call)).await,
+        }
+    }
+
+    async fn render_meant(
+        &self,
+        caller: &Caller,
+        meant: Meant,
+        mut call: Call,
+    ) -> Result<Call, Error> {
         let organization = caller.organization;
         let found = self.memory.find(organization, &meant.slug, meant.version);
         let found = found.await.map_err(|error| unreadable(&error))?;

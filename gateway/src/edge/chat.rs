@@ -12,6 +12,7 @@ use super::route::{Action, Route};
 use crate::app::Shared;
 use crate::directions::Directions;
 use crate::error::Error;
+use crate::once::Asking;
 use crate::reply::Reply;
 use crate::wire::{anthropic, gemini, openai};
 
@@ -32,10 +33,13 @@ pub(crate) async fn answer(
     let received = receive(shared, request).await?;
     let directions = Directions::from_headers(&received.head.headers)?;
     let call = decode(route, &received)?;
-    shared
-        .pipeline
-        .answer(id, received.caller, call, directions)
-        .await
+    let asking = Box::new(Asking {
+        request: id,
+        caller: received.caller,
+        call,
+        directions,
+    });
+    shared.pipeline.answer(asking).await
 }
 
 /// Counts the tokens of a question: the body of the answer.

@@ -27,7 +27,7 @@ pub(super) struct Begun {
 
 impl Attempt {
     /// Writes the INTENT of the first attempt; from here on it is the attempt's to be settled.
-    pub(super) async fn first(parts: Parts, exchange: Exchange) -> Result<Begun, Error> {
+    pub(super) async fn first(parts: Parts, exchange: Box<Exchange>) -> Result<Begun, Error> {
         let Exchange {
             ready,
             call,
@@ -36,7 +36,7 @@ impl Attempt {
             cache,
             store_as,
             settings,
-        } = exchange;
+        } = *exchange;
         let Ready {
             prompt,
             intent,
