@@ -139,7 +139,8 @@ async fn booked(database: &TestDatabase) -> Result<i64, report::Error> {
     let today = SystemClock.now().date_naive();
     let (from, until) = (today - Days::new(1), today + Days::new(1));
     let (filter, paging) = (Filter::of(from, until), Paging::default());
-    let rows = report::usage(database.database(), Scope::All, &filter, paging).await?;
+    let rows =
+        report::read::<report::UsageRow>(database.database(), Scope::All, &filter, paging).await?;
     Ok(rows.rows.iter().map(|row| row.requests).sum())
 }
 

@@ -95,7 +95,7 @@ pub fn operations(finance: Finance) -> Operations<Finance> {
             routes!(invoices::credit::credit_invoice),
         )
         .add(Permission::UsageRead, routes!(usage::report::report_usage))
-        .add(Permission::UsageRead, routes!(usage::costs::report_costs))
+        .add(Permission::UsageRead, routes!(usage::report::report_costs))
         .add(Permission::UsageRead, routes!(focus::export_focus))
         .add(Permission::UsageRead, routes!(forecast::forecast_costs))
         .add(

@@ -12,7 +12,7 @@ mod row;
 mod tests;
 
 use chrono::NaiveDate;
-use database::{Bulkhead, Database};
+use database::Database;
 use rust_decimal::Decimal;
 use thiserror::Error;
 use types::Usd;
@@ -95,23 +95,13 @@ pub async fn export(
     period: NaiveDate,
     operator: &str,
 ) -> Result<Sheet, FocusError> {
-    let organization = scope.organization();
-    let charged = match organization {
-        Some(id) => {
-            database
-                .tenant("focus: export", Bulkhead::Control, id, |tx| {
-                    Box::pin(store::charges(tx.connection(), organization, period))
-                })
-                .await?
-        }
-        None => {
-            database
-                .worker("focus: export", Bulkhead::Control, |tx| {
-                    Box::pin(store::charges(tx.connection(), None, period))
-                })
-                .await?
-        }
-    };
+    let charged = scope.read(
+        database,
+        "focus: export",
+        &period,
+        |connection, of, period| Box::pin(store::charges(connection, of, *period)),
+    );
+    let charged = charged.await?;
     if charged.len() > ROWS_MAX {
         return Err(FocusError::TooLong);
     }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::Usd;
 use uuid::Uuid;
 
-use crate::report::{self, Dimension, Error, Filter, Paging, Scope};
+use crate::report::{self, Dimension, Error, Filter, Paging, Scope, UsageRow};
 
 pub use estimate::{Estimate, estimate};
 pub use row::{Row, sheet};
@@ -57,12 +57,12 @@ async fn costs_by_day(
     let mut paging = Paging::default();
     let mut costs: BTreeMap<(Uuid, String), Costs> = BTreeMap::new();
     loop {
-        let page = report::usage(database, scope, &filter, paging).await?;
+        let page = report::read::<UsageRow>(database, scope, &filter, paging).await?;
         for row in page.rows {
-            let (Some(id), Some(day)) = (row.organization_id, row.period) else {
+            let (Some(id), Some(day)) = (row.by.organization_id, row.by.period) else {
                 continue;
             };
-            let of_one = costs.entry((id, row.organization.unwrap_or_default()));
+            let of_one = costs.entry((id, row.by.organization.unwrap_or_default()));
             of_one.or_default().insert(day, row.cost_usd);
         }
         if !page.more {

@@ -4,7 +4,7 @@
 //! the books may be wrong by.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use database::{Bulkhead, Database};
+use database::Database;
 use serde::Serialize;
 use types::Usd;
 use uuid::Uuid;
@@ -44,24 +44,14 @@ pub async fn unknown(
     if from >= until {
         return Err(Error::Span);
     }
-    let rows = match scope {
-        Scope::Organization(organization) => {
-            let name = "reconciliation: list";
-            database
-                .tenant(name, Bulkhead::Control, organization, |tx| {
-                    let organization = Some(organization);
-                    Box::pin(store::list(tx.connection(), organization, (from, until)))
-                })
-                .await?
-        }
-        Scope::All => {
-            database
-                .worker("reconciliation: list all", Bulkhead::Control, |tx| {
-                    Box::pin(store::list(tx.connection(), None, (from, until)))
-                })
-                .await?
-        }
-    };
+    let span = (from, until);
+    let rows = scope.read(
+        database,
+        "reconciliation: list",
+        &span,
+        |connection, of, span| Box::pin(store::list(connection, of, *span)),
+    );
+    let rows = rows.await?;
     if rows.len() > ROWS_MAX {
         return Err(Error::TooLong);
     }

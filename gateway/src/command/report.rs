@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use chrono::{Datelike, Months, NaiveDate};
 use metering::reconcile::{self, Bill};
-use metering::report::{self, Dimension, Filter, Paging, Rows, Scope};
+use metering::report::{
+    self, CostRow, Dimension, Filter, Paging, ReportRow, Rows, Scope, UsageRow,
+};
 use metering::sheet::{Encoding, Sheet, to_text};
 use metering::{focus, forecast};
 use serde::Serialize;
@@ -24,14 +26,10 @@ pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<Exi
     let operator = load(common)?.metering.operator_name;
     with_database(common, async |state| match command {
         ReportCommand::Usage { of, group_by, form } => {
-            let (scope, filter) = asked(state, &of, group_by).await?;
-            let rows = all(async |page| report::usage(&state.database, scope, &filter, page).await);
-            write(rows.await?, report::usage_sheet, &form).await
+            grouped::<UsageRow>(state, &of, group_by, &form).await
         }
         ReportCommand::Cost { of, group_by, form } => {
-            let (scope, filter) = asked(state, &of, group_by).await?;
-            let rows = all(async |page| report::costs(&state.database, scope, &filter, page).await);
-            write(rows.await?, report::costs_sheet, &form).await
+            grouped::<CostRow>(state, &of, group_by, &form).await
         }
         ReportCommand::Focus { of, format, output } => {
             let (period, _) = span(of.month.as_deref())?;
@@ -73,30 +71,26 @@ pub(super) fn run(common: &Common, command: ReportCommand) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-async fn asked(
+/// All pages of one sheet of the report.
+async fn grouped<R: ReportRow>(
     state: &State,
     of: &MonthArgs,
     group_by: Vec<Dimension>,
-) -> anyhow::Result<(Scope, Filter)> {
+    form: &FormArgs,
+) -> anyhow::Result<()> {
+    let scope = scope(state, of).await?;
     let (from, until) = span(of.month.as_deref())?;
     let filter = Filter {
         group_by: group_by.into_iter().collect(),
         ..Filter::of(from, until)
     };
-    Ok((scope(state, of).await?, filter))
-}
-
-/// All pages of a report.
-async fn all<T>(
-    page: impl AsyncFn(Paging) -> Result<Rows<T>, report::Error>,
-) -> anyhow::Result<Vec<T>> {
     let mut paging = Paging::default();
-    let mut all = Vec::new();
+    let mut all: Vec<R> = Vec::new();
     loop {
-        let Rows { rows, more } = page(paging).await?;
+        let Rows { rows, more } = report::read(&state.database, scope, &filter, paging).await?;
         all.extend(rows);
         if !more {
-            return Ok(all);
+            return write(all, report::sheet, form).await;
         }
         paging.offset += paging.limit;
     }

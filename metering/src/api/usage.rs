@@ -1,6 +1,5 @@
 //! The endpoints of usage and cost.
 
-pub mod costs;
 pub mod report;
 
 use std::collections::BTreeSet;

@@ -1,31 +1,20 @@
-//! The rows of the usage report.
+//! The sheet of usage: who used how much of what, and what it cost.
 
-use chrono::NaiveDate;
 use serde::Serialize;
 use types::Usd;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::sheet::{Column, Kind, Sheet};
+use super::line::{Dimensions, Line, Which};
+use super::{Error, Filter, ReportRow};
+use crate::sheet::{Cell, Column, Kind};
 
 /// One line of the usage report; a dimension that was not asked for is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Row {
-    /// Whose usage.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub organization_id: Option<Uuid>,
-    /// Its slug.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub organization: Option<String>,
-    /// The organization whose subsidiaries are counted with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent_id: Option<Uuid>,
-    /// Its slug; only the operator sees that of another organization.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
-    /// The day, or the first day of the month.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period: Option<NaiveDate>,
+pub struct UsageRow {
+    /// What was used.
+    #[serde(flatten)]
+    pub by: Dimensions,
     /// The department.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub department_id: Option<Uuid>,
@@ -47,24 +36,6 @@ pub struct Row {
     /// Its name today.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
-    /// The provider's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// The model, as the provider names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The price.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub price_id: Option<Uuid>,
-    /// The provider's service: standard, batch, flex or priority.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
-    /// Who counted the tokens: provider, estimated, unknown or cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage_source: Option<String>,
-    /// How the attempts ended: completed, replayed, rejected, failed, cancelled or unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
     /// The value of the tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
@@ -105,13 +76,8 @@ pub struct Row {
     pub unknown_cost_usd: Usd,
 }
 
-/// The columns, always all of them, so that a program can rely on their places.
-const COLUMNS: [Column; 34] = [
-    Column::new("organization_id", Kind::Text),
-    Column::new("organization", Kind::Text),
-    Column::new("parent_id", Kind::Text),
-    Column::new("parent", Kind::Text),
-    Column::new("period", Kind::Day),
+/// What is not a dimension of all sheets.
+const OWN: [Column; 23] = [
     Column::new("department_id", Kind::Text),
     Column::new("department", Kind::Text),
     Column::new("user_id", Kind::Text),
@@ -119,12 +85,6 @@ const COLUMNS: [Column; 34] = [
     Column::new("api_key", Kind::Text),
     Column::new("workflow_id", Kind::Text),
     Column::new("workflow", Kind::Text),
-    Column::new("provider", Kind::Text),
-    Column::new("model", Kind::Text),
-    Column::new("price_id", Kind::Text),
-    Column::new("service", Kind::Text),
-    Column::new("usage_source", Kind::Text),
-    Column::new("outcome", Kind::Text),
     Column::new("tag", Kind::Text),
     Column::new("unallocated", Kind::Text),
     Column::new("requests", Kind::Integer),
@@ -143,48 +103,47 @@ const COLUMNS: [Column; 34] = [
     Column::new("unknown_cost_usd", Kind::Amount),
 ];
 
-/// The report as rows and columns.
-pub fn usage_sheet(rows: Vec<Row>) -> Sheet {
-    let rows = rows.into_iter().map(|row| {
-        vec![
-            row.organization_id.into(),
-            row.organization.into(),
-            row.parent_id.into(),
-            row.parent.into(),
-            row.period.into(),
-            row.department_id.into(),
-            row.department.into(),
-            row.user_id.into(),
-            row.api_key_id.into(),
-            row.api_key.into(),
-            row.workflow_id.into(),
-            row.workflow.into(),
-            row.provider.into(),
-            row.model.into(),
-            row.price_id.into(),
-            row.service.into(),
-            row.usage_source.into(),
-            row.outcome.into(),
-            row.tag.into(),
-            row.unallocated.then_some("unallocated").into(),
-            row.requests.into(),
-            row.hits.into(),
-            row.failed_requests.into(),
-            row.unknown_requests.into(),
-            row.estimated_requests.into(),
-            row.input_tokens.into(),
-            row.cache_read_tokens.into(),
-            row.output_tokens.into(),
-            row.reasoning_tokens.into(),
-            row.cost_usd.into(),
-            row.saved_cost_usd.into(),
-            row.failed_cost_usd.into(),
-            row.estimated_cost_usd.into(),
-            row.unknown_cost_usd.into(),
-        ]
-    });
-    Sheet {
-        columns: COLUMNS.to_vec(),
-        rows: rows.collect(),
+impl ReportRow for UsageRow {
+    const WHICH: Which = Which::Usage;
+
+    fn check(filter: &Filter) -> Result<(), Error> {
+        filter.check_usage()
+    }
+
+    fn of(line: Line) -> Self {
+        line.usage
+    }
+
+    fn own_columns() -> &'static [Column] {
+        &OWN
+    }
+
+    fn cells(self) -> impl Iterator<Item = Cell> {
+        let own = [
+            self.department_id.into(),
+            self.department.into(),
+            self.user_id.into(),
+            self.api_key_id.into(),
+            self.api_key.into(),
+            self.workflow_id.into(),
+            self.workflow.into(),
+            self.tag.into(),
+            self.unallocated.then_some("unallocated").into(),
+            self.requests.into(),
+            self.hits.into(),
+            self.failed_requests.into(),
+            self.unknown_requests.into(),
+            self.estimated_requests.into(),
+            self.input_tokens.into(),
+            self.cache_read_tokens.into(),
+            self.output_tokens.into(),
+            self.reasoning_tokens.into(),
+            self.cost_usd.into(),
+            self.saved_cost_usd.into(),
+            self.failed_cost_usd.into(),
+            self.estimated_cost_usd.into(),
+            self.unknown_cost_usd.into(),
+        ];
+        self.by.cells().into_iter().chain(own)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, Days, NaiveDate};
 use database::testing::TestDatabase;
 use metering::reconcile::{self, Bill};
-use metering::report::{self, Error, Filter, Paging, Row, Scope};
+use metering::report::{self, CostRow, Error, Filter, Paging, Scope, UsageRow};
 use metering::{Held, Metering, focus};
 use rust_decimal::Decimal;
 use types::id::Organization;
@@ -60,14 +60,14 @@ fn booked(database: &TestDatabase, organizations: [Id<Organization>; 2]) -> Node
     Node::start(database, journal.path(), Settings::default())
 }
 
-fn rows(node: &Node, scope: Scope, filter: Filter) -> Vec<Row> {
+fn rows(node: &Node, scope: Scope, filter: Filter) -> Vec<UsageRow> {
     let database = node.database.clone();
     let report =
-        node.run(async move { report::usage(&database, scope, &filter, Paging::default()).await });
+        node.run(async move { report::read(&database, scope, &filter, Paging::default()).await });
     report.unwrap().rows
 }
 
-fn cost<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Decimal {
+fn cost<'a>(rows: impl IntoIterator<Item = &'a UsageRow>) -> Decimal {
     rows.into_iter().map(|row| row.cost_usd.decimal()).sum()
 }
 
@@ -151,16 +151,15 @@ async fn costs_are_quantities_times_unit_prices_and_add_up_to_the_usage() {
     let asked = filter(&["organization", "model", "token_class", "price"]);
 
     let connection = node.database.clone();
-    let costs =
-        node.run(
-            async move { report::costs(&connection, Scope::All, &asked, Paging::default()).await },
-        );
+    let costs = node.run(async move {
+        report::read::<CostRow>(&connection, Scope::All, &asked, Paging::default()).await
+    });
     let costs = costs.unwrap().rows;
     assert_eq!(costs.len(), 4);
     for row in &costs {
         let product = Decimal::from(row.quantity.unwrap()) * row.unit_price_usd.unwrap();
         assert_eq!(product, row.cost_usd.decimal() * Decimal::from(1_000_000));
-        assert!(row.organization.is_some());
+        assert!(row.by.organization.is_some());
     }
     let whole: Usd = costs.iter().map(|row| row.cost_usd).sum();
     assert_eq!(whole.decimal(), cost(&rows(&node, Scope::All, filter(&[]))));
@@ -177,7 +176,7 @@ async fn pages_follow_each_other_and_an_impossible_question_says_why() {
         let connection = node.database.clone();
         node.run(async move {
             let paging = Paging { offset, limit: 1 };
-            report::usage(&connection, Scope::All, &filter(&["organization"]), paging)
+            report::read::<UsageRow>(&connection, Scope::All, &filter(&["organization"]), paging)
                 .await
                 .unwrap()
         })
@@ -185,14 +184,14 @@ async fn pages_follow_each_other_and_an_impossible_question_says_why() {
     let (first, second) = (page(0), page(1));
     assert!(first.more && !second.more);
     assert_ne!(
-        first.rows[0].organization_id,
-        second.rows[0].organization_id
+        first.rows[0].by.organization_id,
+        second.rows[0].by.organization_id
     );
 
     let refused = |filter: Filter| {
         let connection = node.database.clone();
         let report = node.run(async move {
-            report::usage(&connection, Scope::All, &filter, Paging::default()).await
+            report::read::<UsageRow>(&connection, Scope::All, &filter, Paging::default()).await
         });
         report.unwrap_err()
     };

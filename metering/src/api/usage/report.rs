@@ -1,4 +1,4 @@
-//! `GET /api/v1/usage`: what was used and what it cost, as JSON, CSV or Parquet.
+//! `GET /api/v1/usage` and `GET /api/v1/costs`: the two sheets of the report, as JSON, CSV or Parquet.
 
 use ::api::{Authorized, Problem, Query};
 use axum::Json;
@@ -11,17 +11,17 @@ use utoipa::ToSchema;
 
 use super::{UsageQuery, next};
 use crate::api::{Finance, reports};
-use crate::report::{self, Row};
+use crate::report::{self, CostRow, ReportRow, UsageRow};
 
-/// The report.
+/// A page of the report.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct UsageReport {
+pub struct Report<R> {
     /// The first day.
     pub from: NaiveDate,
     /// The day after the last one.
     pub until: NaiveDate,
     /// The rows.
-    pub data: Vec<Row>,
+    pub data: Vec<R>,
     /// What to send as `after` for the next page; null on the last one.
     pub next: Option<String>,
 }
@@ -36,7 +36,7 @@ pub struct UsageReport {
     tag = "Usage",
     params(UsageQuery),
     responses((status = OK, description = "The report", content(
-        (UsageReport = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"),
+        (Report<UsageRow> = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"),
     ))),
 )]
 pub(crate) async fn report_usage(
@@ -45,18 +45,49 @@ pub(crate) async fn report_usage(
     Query(query): Query<UsageQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    answer::<UsageRow>(finance, authorized, query, &headers).await
+}
+
+/// Report cost by token class and price
+///
+/// Every token is in one class; grouped by price and class, quantity × unit price ÷ 1,000,000 is the cost of each row, exactly.
+/// `Accept: text/csv` or `application/vnd.apache.parquet` answers these, with all columns.
+#[utoipa::path(
+    get,
+    path = "/api/v1/costs",
+    tag = "Usage",
+    params(UsageQuery),
+    responses((status = OK, description = "The report", content(
+        (Report<CostRow> = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"),
+    ))),
+)]
+pub(crate) async fn report_costs(
+    State(finance): State<Finance>,
+    authorized: Authorized,
+    Query(query): Query<UsageQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    answer::<CostRow>(finance, authorized, query, &headers).await
+}
+
+async fn answer<R: ReportRow>(
+    finance: Finance,
+    authorized: Authorized,
+    query: UsageQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let scope = reports::scope(authorized, query.organization_id, query.all_organizations)?;
     let paging = query.paging()?;
     let filter = query.filter(finance.clock.now().date_naive())?;
-    let rows = report::usage(&finance.database, scope, &filter, paging).await?;
-    if let Some(encoding) = reports::wanted(&headers) {
-        return reports::answer(report::usage_sheet(rows.rows), encoding).await;
+    let page = report::read::<R>(&finance.database, scope, &filter, paging).await?;
+    if let Some(encoding) = reports::wanted(headers) {
+        return reports::answer(report::sheet(page.rows), encoding).await;
     }
-    let report = UsageReport {
+    let report = Report {
         from: filter.from,
         until: filter.until,
-        data: rows.rows,
-        next: next(paging, rows.more),
+        data: page.rows,
+        next: next(paging, page.more),
     };
     Ok(Json(report).into_response())
 }
