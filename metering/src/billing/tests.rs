@@ -157,3 +157,90 @@ proptest! {
         }
     }
 }
+
+/// What an invoice says by the book: the cents that are due, and one more from half a cent on; nothing where nothing is due.
+fn due_in_cents(due: &BigInt) -> BigInt {
+    let cent = BigInt::from(PARTS_PER_CENT);
+    if *due <= BigInt::from(0) {
+        return BigInt::from(0);
+    }
+    let (whole, rest) = (due / &cent, due % &cent);
+    if rest * 2 < cent { whole } else { whole + 1 }
+}
+
+/// Cents handed out one by one: each to whom most is owed still, to the first of several. What is owed is over `whole`.
+fn handed_out(owed: &[BigInt], whole: &BigInt, cents: &BigInt) -> Vec<BigInt> {
+    let mut owed = owed.to_vec();
+    let mut given = vec![BigInt::from(0); owed.len()];
+    let mut left = cents.clone();
+    while left > BigInt::from(0) {
+        let mut most = 0;
+        for one in 1..owed.len() {
+            if owed[one] > owed[most] {
+                most = one;
+            }
+        }
+        owed[most] -= whole;
+        given[most] += 1;
+        left -= 1;
+    }
+    given
+}
+
+fn in_cents(amounts: &[Decimal]) -> Vec<BigInt> {
+    let cents = amounts.iter().map(|amount| {
+        assert_eq!(amount.scale(), 2);
+        BigInt::from(amount.mantissa())
+    });
+    cents.collect()
+}
+
+/// Months of which many come to exactly half a cent.
+fn months() -> impl Strategy<Value = Vec<i64>> {
+    let halves = (-9_i64..30).prop_map(|halves| halves * PARTS_PER_CENT / 2);
+    proptest::collection::vec(prop_oneof![halves, -PARTS..9 * PARTS], 1..40)
+}
+
+proptest! {
+    #[test]
+    fn every_invoice_is_what_is_due_by_the_book(months in months()) {
+        let (mut carry, mut due) = (Usd::ZERO, BigInt::from(0));
+        for month in months {
+            due += month;
+            let rounded = round(usd(month.into()), carry).unwrap();
+            let cents = due_in_cents(&due);
+            prop_assert_eq!(BigInt::from(rounded.total.mantissa()), cents.clone());
+            due -= cents * PARTS_PER_CENT;
+            prop_assert_eq!(parts(rounded.carry_out.decimal()), due.clone());
+            carry = rounded.carry_out;
+        }
+    }
+
+    /// Few weights of few sizes, so that remainders are often the same.
+    #[test]
+    fn shares_are_those_of_cents_handed_out_one_by_one(
+        total in 0_i64..400,
+        weights in proptest::collection::vec(0_i64..12, 1..12),
+    ) {
+        let whole: i64 = weights.iter().sum();
+        prop_assume!(whole > 0);
+        let usds: Vec<_> = weights.iter().map(|weight| usd((*weight).into())).collect();
+        let owed: Vec<_> = weights.iter().map(|weight| BigInt::from(weight * total)).collect();
+        let shared = allocate(Decimal::new(total, 2), &usds).unwrap().unwrap();
+        prop_assert_eq!(in_cents(&shared), handed_out(&owed, &whole.into(), &total.into()));
+    }
+
+    /// Amounts in fifths of a cent, below nothing too: everybody first owes so much that nothing is below nothing.
+    #[test]
+    fn lines_are_those_of_cents_handed_out_one_by_one(fifths in proptest::collection::vec(-40_i64..60, 1..12)) {
+        let mut fifths = fifths;
+        let sum: i64 = fifths.iter().sum();
+        fifths.push(-sum.rem_euclid(5));
+        let lines: Vec<_> = fifths.iter().map(|fifth| usd((fifth * PARTS_PER_CENT / 5).into())).collect();
+        let advance = 10;
+        let owed: Vec<_> = fifths.iter().map(|fifth| BigInt::from(fifth + 5 * advance)).collect();
+        let cents: BigInt = owed.iter().sum::<BigInt>() / 5;
+        let expected = handed_out(&owed, &5.into(), &cents).into_iter().map(|cents| cents - advance);
+        prop_assert_eq!(in_cents(&to_cents(&lines).unwrap()), expected.collect::<Vec<_>>());
+    }
+}

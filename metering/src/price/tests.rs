@@ -1,5 +1,7 @@
 //! Cost against an oracle of its own: whole numbers of pico-dollars, token by token class.
 
+mod lists;
+
 use config::PriceList;
 use num_bigint::BigInt;
 use proptest::prelude::*;

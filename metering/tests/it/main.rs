@@ -19,7 +19,11 @@ mod month;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
+mod periods;
+#[cfg(test)]
 mod prices;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
