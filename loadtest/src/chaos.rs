@@ -3,7 +3,7 @@
 //! Two gateways share one PostgreSQL and one mock provider. Clients of several organizations ask whole and streamed questions
 //! while gateways are killed at named points and at random, PostgreSQL is stopped and killed, journals have no room or cannot
 //! be synced, configurations are changed, clients leave, and the provider breaks off. Then everything is started again and
-//! stopped in order, and the provider's books are held against the events, the totals and the quotas ([`audit`]).
+//! stopped in order, and the provider's books are held against the events, the totals, the quotas and the export ([`audit`]).
 //! What a seed does is a function of the seed ([`plan`]); when exactly each thing happens is the scheduler's affair.
 
 pub mod audit;
@@ -201,7 +201,8 @@ async fn load_and_audit(
     let pool = cluster.postgres.books()?;
     let calls = mock::books(cluster.provider()).await?.calls;
     let seen = clients.seen();
-    let evidence = Evidence::read(&pool, calls, seen, &organizations, losses).await?;
+    let node = nodes.first().context("there is no gateway")?;
+    let evidence = Evidence::read((&pool, node), calls, seen, &organizations, losses).await?;
     let mut audit = audit::run(&pool, prices, &evidence).await?;
     pool.close().await;
     for disk in disks {

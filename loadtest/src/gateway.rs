@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use http::Method;
 use tokio::process::Command;
@@ -188,6 +188,20 @@ impl Installation {
         command
     }
 
+    /// What `flowpilot report` prints with these arguments.
+    pub async fn report(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = self.command("report");
+        let output = command.args(arguments).kill_on_drop(true).output().await;
+        let output = output.context("cannot run the gateway's report")?;
+        ensure!(
+            output.status.success(),
+            "the gateway's report ends with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).context("the gateway's report is no text")
+    }
+
     async fn wait(&self, process: &mut Process) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
@@ -209,7 +223,7 @@ impl Gateway {
     /// Asks it to stop, and waits until it is gone.
     pub async fn stop(self) -> anyhow::Result<()> {
         let status = self.process.stop(STOP_MAX).await?;
-        anyhow::ensure!(status.success(), "the gateway stopped with {status}");
+        ensure!(status.success(), "the gateway stopped with {status}");
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the books are right after a seed: the provider's, the events, the totals, the quotas; and where not, what is wrong.
+//! Whether the books are right after a seed: the provider's, the events, the totals, the quotas, the export; where not, what is wrong.
 //!
 //! Each call of the provider is looked for in the events by the mark in its prompt, so that nothing lost hides behind something
 //! doubled. What the provider said is compared to the last decimal; what had to be estimated, and what nobody knows because a
@@ -6,6 +6,7 @@
 
 mod calls;
 mod explained;
+mod export;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -17,6 +18,8 @@ use uuid::Uuid;
 
 use super::client::Seen;
 use super::plan::NODES;
+use crate::cluster::Node;
+use crate::oracle::focus::Charge;
 use crate::oracle::price::{self, Prices, Usd};
 use crate::provider::books::Call;
 use crate::store::{self, Event};
@@ -32,6 +35,8 @@ pub struct Evidence {
     pub organizations: Vec<Uuid>,
     /// How often each gateway was killed, or its disk broke.
     pub losses: [u64; NODES],
+    /// The FOCUS export, or why there is none.
+    pub charges: anyhow::Result<Vec<Charge>>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -54,6 +59,8 @@ pub struct Account {
     pub hits_unbooked: u64,
     /// Events whose outcome is that nobody was asked.
     pub cancelled: u64,
+    /// Rows of the FOCUS export.
+    pub focus_rows: u64,
     /// Cost of the exact ones.
     #[serde(serialize_with = "shown")]
     pub cost_usd: Usd,
@@ -80,17 +87,19 @@ pub struct Audit {
 }
 
 impl Evidence {
-    /// Reads the events of the organizations.
+    /// Reads the events of the organizations, and lets a gateway export them.
     pub async fn read(
-        pool: &PgPool,
+        (pool, node): (&PgPool, &Node),
         calls: Vec<Call>,
         seen: Vec<Seen>,
         organizations: &[Uuid],
         losses: [u64; NODES],
     ) -> anyhow::Result<Self> {
         let events = store::events(pool, organizations).await;
+        let events = events.context("the events cannot be read")?;
         Ok(Self {
-            events: events.context("the events cannot be read")?,
+            charges: export::read(node, &events, organizations).await,
+            events,
             organizations: organizations.to_owned(),
             calls,
             seen,
@@ -109,17 +118,21 @@ impl Evidence {
         let calls = self.calls.iter().map(|call| format!("{call:?}"));
         let events = self.events.iter().map(|event| format!("{event:?}"));
         let seen = self.seen.iter().map(|seen| format!("{seen:?}"));
+        let charges = self.charges.iter().flatten();
+        let charges = charges.map(|charge| format!("{charge:?}"));
         lines("calls of the provider", calls.collect())
             + &lines("events", events.collect())
             + &lines("seen by clients", seen.collect())
+            + &lines("FOCUS export", charges.collect())
     }
 }
 
 /// Compares everything.
 pub async fn run(pool: &PgPool, prices: &Prices, evidence: &Evidence) -> anyhow::Result<Audit> {
     let mut audit = Audit::default();
-    calls::check(evidence, prices, &mut audit)?;
+    let charged = calls::check(evidence, prices, &mut audit)?;
     explained::check(evidence, &mut audit);
+    export::check(evidence, &charged, &mut audit);
     totals::check(pool, evidence, &mut audit).await?;
     Ok(audit)
 }
@@ -148,6 +161,7 @@ impl Account {
         self.hits += other.hits;
         self.hits_unbooked += other.hits_unbooked;
         self.cancelled += other.cancelled;
+        self.focus_rows += other.focus_rows;
         self.cost_usd += &other.cost_usd;
     }
 }

@@ -129,6 +129,11 @@ impl Node {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// What `flowpilot report` prints with its configuration, whether it runs or not.
+    pub async fn report(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.installation.report(arguments).await
+    }
+
     /// Its process, while there is one.
     pub async fn process_id(&self) -> Option<u32> {
         self.process.lock().await.as_ref().map(Process::id)

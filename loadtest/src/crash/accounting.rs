@@ -4,9 +4,6 @@
 //! recovered from the record written before the provider was called. A record without a call is possible, since the
 //! kill may fall between the two; so unknown ones may exceed the calls, and only they may.
 
-use std::process::Stdio;
-
-use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::gateway::Installation;
@@ -40,20 +37,8 @@ pub struct Account {
 
 /// The rows of the usage report of a gateway that has stopped.
 pub async fn booked(installation: &Installation) -> anyhow::Result<Vec<Row>> {
-    let mut command = installation.command("report");
-    command
-        .args(["usage", "--format", "json"])
-        .stderr(Stdio::inherit());
-    let output = command
-        .output()
-        .await
-        .context("cannot run the gateway's report")?;
-    ensure!(
-        output.status.success(),
-        "the gateway's report ends with {}",
-        output.status
-    );
-    report::parse(&String::from_utf8_lossy(&output.stdout))
+    let printed = installation.report(&["usage", "--format", "json"]).await?;
+    report::parse(&printed)
 }
 
 impl Account {

@@ -20,7 +20,7 @@ struct Dossier<'e> {
 }
 
 /// Tokens and cost of one organization, model and day.
-type Sums = BTreeMap<(Uuid, String, NaiveDate), (u64, Usd)>;
+pub(super) type Sums = BTreeMap<(Uuid, String, NaiveDate), (u64, Usd)>;
 
 /// What the provider charges, and what is booked of it.
 #[derive(Default)]
@@ -29,7 +29,12 @@ struct Ledger {
     booked: Sums,
 }
 
-pub(super) fn check(evidence: &Evidence, prices: &Prices, audit: &mut Audit) -> anyhow::Result<()> {
+/// Gives what the provider charges where it is known what for.
+pub(super) fn check(
+    evidence: &Evidence,
+    prices: &Prices,
+    audit: &mut Audit,
+) -> anyhow::Result<Sums> {
     audit.account.provider_calls = evidence.calls.len() as u64;
     for event in requests(evidence) {
         check_cost(event, prices, audit)?;
@@ -41,7 +46,7 @@ pub(super) fn check(evidence: &Evidence, prices: &Prices, audit: &mut Audit) -> 
     let what = "the provider's books and the events, by organization, model and day";
     audit.same(what, &ledger.charged, &ledger.booked);
     audit.account.cost_usd = ledger.booked.into_values().map(|(_, cost)| cost).sum();
-    Ok(())
+    Ok(ledger.charged)
 }
 
 fn requests(evidence: &Evidence) -> impl Iterator<Item = &Event> {

@@ -45,7 +45,24 @@ fn right() -> Evidence {
         seen: vec![seen(Ending::Answered)],
         organizations: vec![organization()],
         losses: [0; NODES],
+        charges: Ok(vec![
+            charge("input", 10, "0.00001"),
+            charge("output", 5, "0.00001"),
+        ]),
         events: vec![event()],
+    }
+}
+
+fn charge(class: &str, quantity: u64, cost: &str) -> Charge {
+    Charge {
+        organization: organization(),
+        day: at(0).date_naive(),
+        provider: "mock".to_owned(),
+        model: "m".to_owned(),
+        class: class.to_owned(),
+        quantity,
+        cost: price::decimal(cost).unwrap(),
+        vague_cost: Usd::default(),
     }
 }
 
@@ -85,7 +102,21 @@ fn check(evidence: &Evidence, expected: &[&str]) {
     let mut audit = Audit::default();
     calls::check(evidence, &prices, &mut audit).unwrap();
     explained::check(evidence, &mut audit);
-    let findings = &audit.findings;
+    compare(&audit.findings, expected);
+}
+
+/// The findings about the export.
+#[track_caller]
+fn check_export(evidence: &Evidence, expected: &[&str]) {
+    let prices = Prices::parse(PRICES).unwrap();
+    let charged = calls::check(evidence, &prices, &mut Audit::default()).unwrap();
+    let mut audit = Audit::default();
+    export::check(evidence, &charged, &mut audit);
+    compare(&audit.findings, expected);
+}
+
+#[track_caller]
+fn compare(findings: &[String], expected: &[&str]) {
     assert_eq!(findings.len(), expected.len(), "{findings:#?}");
     for (finding, expected) in findings.iter().zip(expected) {
         assert!(finding.contains(expected), "{finding}");
@@ -95,6 +126,7 @@ fn check(evidence: &Evidence, expected: &[&str]) {
 #[test]
 fn books_that_are_right_are_found_right() {
     check(&right(), &[]);
+    check_export(&right(), &[]);
 }
 
 #[test]
@@ -185,4 +217,42 @@ fn of_an_estimate_and_an_unknown_attempt_the_estimate_has_the_call() {
         attempt("estimated", "failed"),
     ];
     check(&evidence, &[]);
+}
+
+/// The export with one charge made another.
+fn exported(change: impl Fn(&mut Charge)) -> Evidence {
+    let mut evidence = right();
+    evidence
+        .charges
+        .as_mut()
+        .unwrap()
+        .iter_mut()
+        .for_each(change);
+    evidence
+}
+
+const TOKENS_DIFFER: &str = "the tokens of the FOCUS export and the events";
+const COSTS_DIFFER: &str = "the costs of the FOCUS export and the events";
+const BOOKS_DIFFER: &str = "without estimates, and the provider's books";
+
+#[test]
+fn an_export_of_another_day_or_class_or_with_a_charge_too_few_is_found() {
+    let late = exported(|charge| charge.day = charge.day.succ_opt().unwrap());
+    check_export(&late, &[TOKENS_DIFFER, COSTS_DIFFER, BOOKS_DIFFER]);
+    let reclassed = exported(|charge| charge.class = "input".to_owned());
+    check_export(&reclassed, &[TOKENS_DIFFER]);
+    let mut short = right();
+    short.charges.as_mut().unwrap().pop();
+    check_export(&short, &[TOKENS_DIFFER, COSTS_DIFFER, BOOKS_DIFFER]);
+    let mut none = right();
+    none.charges = Err(anyhow::anyhow!("it does not add up"));
+    check_export(&none, &["there is no FOCUS export: it does not add up"]);
+}
+
+#[test]
+fn what_is_estimated_must_be_so_in_the_export_too() {
+    let mut evidence = exported(|charge| charge.vague_cost = charge.cost.clone());
+    check_export(&evidence, &[BOOKS_DIFFER]);
+    evidence.events[0].source = "unknown".to_owned();
+    check_export(&evidence, &[]);
 }
