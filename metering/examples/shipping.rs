@@ -14,18 +14,20 @@ use std::time::{Duration, Instant};
 use chrono::Days;
 use config::{Config, PriceList};
 use database::testing::TestDatabase;
-use metering::journal::{Durability, Options as JournalOptions};
-use metering::price::Service;
+use metering::journal::Durability;
 use metering::record::Held;
 use metering::report::{self, Filter, Paging, Scope};
-use metering::{
-    Attribution, CacheStatus, ChargeTo, Estimate, Intent, Journal, Metering, Options, PriceBook,
-    Settlement,
-};
+use metering::{Attribution, Intent, Metering, Options, PriceBook};
 use tokio_util::task::TaskTracker;
-use types::call::{Dialect, Endpoint};
 use types::id::Organization;
-use types::{Caller, Clock, Id, Outcome, Permissions, Principal, SystemClock, Usage, UsageSource};
+use types::{Caller, Clock, Id, Principal, SystemClock};
+
+#[path = "common/cpu.rs"]
+mod cpu;
+#[path = "common/journal.rs"]
+mod journal;
+#[path = "common/request.rs"]
+mod request;
 
 const PRICES: &str = r#"
 date = "2020-01-01"
@@ -64,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let options = options(folder.path())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (began, (own, postgres)) = (Instant::now(), cpu_times()?);
+    let (began, (own, postgres)) = (Instant::now(), cpu::times()?);
     let metering = Metering::start(
         options,
         database.database().clone(),
@@ -76,7 +78,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::time::sleep(POLL).await;
     }
     let wall = began.elapsed();
-    let (own_after, postgres_after) = cpu_times()?;
+    let (own_after, postgres_after) = cpu::times()?;
     metering.stop().await;
 
     let requests = u128::try_from(load.requests)?;
@@ -104,21 +106,13 @@ async fn fill(
     load: Load,
     organizations: &[Id<Organization>],
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let options = JournalOptions {
-        folder: folder.to_owned(),
-        durability: Durability::Written,
-        segment_bytes_max: 64 << 20,
-        journal_bytes_max: 10 << 30,
-    };
-    let opening =
-        tokio::task::spawn_blocking(move || Journal::open(&options, Arc::new(SystemClock)));
-    let journal = opening.await??;
+    let journal = journal::open(folder, Durability::Written).await?;
     let prices = PriceBook::new(&PriceList::parse(PRICES)?);
     for (number, organization) in (0..load.requests).zip(organizations.iter().cycle()) {
-        let mut intent = intent(*organization, number % load.models);
+        let mut intent = attempt(*organization, number % load.models);
         intent.price = prices.find("p", "m", intent.created_at);
         let pending = journal.intend(intent, Held::default()).await?;
-        pending.settle(settlement())?.await?;
+        pending.settle(request::settlement())?.await?;
     }
     tokio::task::spawn_blocking(move || journal.close()).await?;
     Ok(())
@@ -144,116 +138,24 @@ async fn booked(database: &TestDatabase) -> Result<i64, report::Error> {
     Ok(rows.rows.iter().map(|row| row.requests).sum())
 }
 
-/// User and system time of this process, and of all its descendants, which are the database's: from the kernel's own count in
-/// ticks of 10 ms.
-fn cpu_times() -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
-    let mut processes = Vec::new();
-    for entry in fs_err::read_dir("/proc")? {
-        let name = entry?.file_name().into_string().unwrap_or_default();
-        // Processes come and go meanwhile.
-        let stat = fs_err::read_to_string(format!("/proc/{name}/stat"));
-        if let (Ok(id), Ok(stat)) = (name.parse::<u32>(), stat) {
-            processes.push((id, Times::parse(&stat)?));
-        }
-    }
-    let mut own = Duration::ZERO;
-    let mut family = vec![std::process::id()];
-    let mut database = Duration::ZERO;
-    while let Some(member) = family.pop() {
-        let children = processes.iter().filter(|(_, times)| times.parent == member);
-        family.extend(children.map(|(id, _)| *id));
-        let times = processes.iter().find(|(id, _)| *id == member);
-        match times {
-            Some((id, times)) if *id == std::process::id() => own = times.itself,
-            Some((_, times)) => database += times.itself + times.ended_children,
-            None => {}
-        }
-    }
-    Ok((own, database))
-}
-
-/// What `/proc/PID/stat` says.
-struct Times {
-    parent: u32,
-    itself: Duration,
-    ended_children: Duration,
-}
-
-impl Times {
-    /// Counted from the state, which follows the name in parentheses: the parent is the second field, the times begin at the
-    /// twelfth.
-    fn parse(stat: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no process name")?;
-        let fields: Vec<&str> = fields.split(' ').collect();
-        let field = |at: usize| -> Result<u64, Box<dyn std::error::Error>> {
-            Ok(fields.get(at).ok_or("too few fields")?.trim().parse()?)
-        };
-        let ticks = |a, b| -> Result<Duration, Box<dyn std::error::Error>> {
-            Ok(Duration::from_millis((field(a)? + field(b)?) * 10))
-        };
-        Ok(Self {
-            parent: field(1)?.try_into()?,
-            itself: ticks(11, 12)?,
-            ended_children: ticks(13, 14)?,
-        })
-    }
-}
-
-fn intent(organization: Id<Organization>, model: usize) -> Intent {
+/// An attempt of an organization, at one of its models, with a tag.
+fn attempt(organization: Id<Organization>, model: usize) -> Intent {
+    let intent = request::intent();
     Intent {
-        request_id: Id::new(&SystemClock),
-        attempt: 1,
         caller: Caller {
             organization,
             principal: Principal::Key {
                 id: organization.derive("key"),
                 user: organization.derive("user"),
             },
-            permissions: Permissions::NONE,
-            department: None,
+            ..intent.caller
         },
         attribution: Attribution {
             tags: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
             ..Attribution::default()
         },
-        endpoint: Endpoint::Chat,
-        dialect: Dialect::Openai,
-        model: "default".to_owned(),
         provider: "p".to_owned(),
         provider_model: format!("model-{model}"),
-        stream: true,
-        created_at: SystemClock.now(),
-        prompt_text: "What is the capital of France, and how many people live there today?"
-            .to_owned(),
-        temperature: Some("0.7".to_owned()),
-        estimate: Estimate {
-            input_tokens_max: 40,
-            output_tokens_max: 1024,
-        },
-        price: None,
-        cache_status: Some(CacheStatus::Miss),
-        charge_to: ChargeTo::Tenant,
-    }
-}
-
-fn settlement() -> Settlement {
-    Settlement {
-        outcome: Outcome::Completed,
-        usage: Usage {
-            input_tokens: 21,
-            output_tokens: 35,
-            ..Usage::default()
-        },
-        usage_source: UsageSource::Provider,
-        service: Service::Standard,
-        latency: Duration::from_millis(800),
-        time_to_first_token: Some(Duration::from_millis(200)),
-        completion_text: Some(
-            "Paris; about two million people live in the city itself.".to_owned(),
-        ),
-        failure: None,
-        provider_model: None,
-        completed_at: SystemClock.now(),
-        last_attempt: true,
+        ..intent
     }
 }
