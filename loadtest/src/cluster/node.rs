@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use nix::sys::signal::Signal;
@@ -20,13 +20,14 @@ use crate::process::Process;
 const WATCH: Duration = Duration::from_millis(10);
 /// Streams under way, the journal and the leases are given this long at the end.
 const STOP_MAX: Duration = Duration::from_mins(2);
-/// A start without its database ends with this, and is tried again (`EX_UNAVAILABLE` of sysexits).
+/// A start without its database ends with this, at once where there is nothing to connect to, and is tried again
+/// (`EX_UNAVAILABLE` of sysexits).
 const UNAVAILABLE: i32 = 69;
 /// A start on a disk that cannot be synced ends with this.
 const FAILED: i32 = 1;
 const START_AGAIN: Duration = Duration::from_millis(50);
-/// How often that happens at most, each time after seconds of waiting.
-const STARTS_MAX: u32 = 30;
+/// How long it is started again for: longer than PostgreSQL, killed on a busy machine, takes to come back.
+const STARTS_MAX: Duration = Duration::from_mins(3);
 /// How often a drain may be broken off by a fail point that was still armed.
 const DRAINS_MAX: u32 = 8;
 /// How long a configuration stands that must be refused: longer than changes of a file are gathered.
@@ -222,26 +223,31 @@ impl Node {
             *process = None;
             self.check(status)?;
         }
-        for _ in 0..STARTS_MAX {
+        let began = Instant::now();
+        while began.elapsed() < STARTS_MAX {
             let points = self.lives.lock().pop_front().unwrap_or_default();
             match self.installation.launch(&[(FAILPOINTS, &points)]).await? {
                 Launched::Serving(serving) => {
                     *process = Some(*serving);
                     return Ok(());
                 }
-                Launched::Ended(status) if status.code() == Some(UNAVAILABLE) => {}
-                Launched::Ended(status)
-                    if status.code() == Some(FAILED) && self.may_fail.load(Ordering::Relaxed) =>
-                {
-                    sleep(START_AGAIN).await;
-                }
+                Launched::Ended(status) if self.is_excused(status) => sleep(START_AGAIN).await,
                 Launched::Ended(status) => self.check(status)?,
             }
         }
         bail!(
-            "the gateway could not be started in {STARTS_MAX} attempts; see {}",
+            "the gateway could not be started within {STARTS_MAX:?}; see {}",
             self.installation.log().display()
         )
+    }
+
+    /// Whether a start may end like that, because of what was done to its database or its disk.
+    fn is_excused(&self, status: ExitStatus) -> bool {
+        match status.code() {
+            Some(UNAVAILABLE) => true,
+            Some(FAILED) => self.may_fail.load(Ordering::Relaxed),
+            _ => false,
+        }
     }
 
     /// The only end that it may come to by itself.
