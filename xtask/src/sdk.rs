@@ -1,9 +1,12 @@
 //! The official SDKs against the gateway: what they do works, and what it cost is booked as the provider booked it.
 //!
-//! Everything is of this run alone: a database, a mock provider, a gateway. Each SDK is installed into a virtual
-//! environment of its own below the target folder, once, from pinned and hashed packages.
+//! Everything is of this run alone: a database, a mock provider, a gateway. Each Python SDK or framework is installed
+//! into a virtual environment of its own below the target folder, and each generation of the Node SDKs beside a Node
+//! of its own: once, from pinned and hashed packages.
 
+mod node;
 mod process;
+mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,31 +22,47 @@ use process::Process;
 /// Where the scripts are.
 const SCRIPTS: &str = "gateway/tests/sdk";
 
-/// An SDK, and the script that uses it.
-#[derive(Debug, Clone, Copy)]
-struct Suite {
-    name: &'static str,
-    script: &'static str,
-}
-
-const SUITES: [Suite; 3] = [
-    Suite {
-        name: "openai",
-        script: "openai_chat.py",
-    },
-    Suite {
-        name: "anthropic",
-        script: "anthropic_messages.py",
-    },
-    Suite {
-        name: "gemini",
-        script: "gemini_generate.py",
-    },
+/// What the SDKs read from the environment, and would obey.
+const PROVIDER_SETTINGS: [&str; 8] = [
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_ORG_ID",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_GENAI_USE_VERTEXAI",
 ];
 
 /// What to do where packages cannot be fetched.
-const NO_PACKAGES: &str = "the SDKs could not be installed: this needs python3 (3.10 or newer) with venv, and a package \
-     index, which pip finds by its own settings (PIP_INDEX_URL); after the first time it needs neither";
+const NO_PACKAGES: &str = "the SDKs could not be installed: this needs python3 (3.10 or newer) with venv, and indexes of \
+     packages, which pip and npm find by their own settings; after the first time it needs neither";
+
+/// An installed SDK or framework, and the tests that use it.
+#[derive(Debug)]
+struct Suite {
+    /// Tells its questions from those of the others.
+    name: String,
+    interpreter: PathBuf,
+    arguments: Vec<PathBuf>,
+}
+
+impl Suite {
+    fn run(&self, base_url: &str, key: &str) -> Result<()> {
+        say(&self.name);
+        let mut tests = Command::new(&self.interpreter);
+        tests
+            .args(&self.arguments)
+            .env("FLOWPILOT_BASE_URL", base_url)
+            .env("FLOWPILOT_API_KEY", key)
+            .env("FLOWPILOT_SUITE", &self.name);
+        // Settings of this machine for the real providers would be obeyed by the SDKs.
+        for name in PROVIDER_SETTINGS {
+            tests.env_remove(name);
+        }
+        cargo::run_command(tests)
+    }
+}
 
 pub(crate) fn run() -> Result<()> {
     heading("programs");
@@ -57,52 +76,18 @@ pub(crate) fn run() -> Result<()> {
     ])?;
     heading("SDKs");
     let folder = cargo::target_dir().join("sdk");
-    let mut installed = Vec::new();
-    for suite in SUITES {
-        installed.push((install(&folder, suite)?, suite));
-    }
+    let mut suites = python::install(&folder)?;
+    suites.extend(node::install(&folder)?);
 
     heading("SDKs against the gateway");
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let database = runtime.block_on(TestDatabase::new());
-    let ran = with_gateway(&installed, &folder, database.url().expose());
+    let ran = with_gateway(&suites, &folder, database.url().expose());
     runtime.block_on(async { drop(database) });
     ran
 }
 
-/// The interpreter with an SDK. What is installed is kept until the requirements change.
-fn install(folder: &Path, suite: Suite) -> Result<PathBuf> {
-    let requirements = format!("requirements-{}.txt", suite.name);
-    let requirements = cargo::root().join(SCRIPTS).join(requirements);
-    let wanted = fs::read_to_string(&requirements)?;
-    let environment = folder.join(suite.name);
-    // Inside, so that it goes with what it speaks of.
-    let installed = environment.join("installed.txt");
-    let python = environment.join("bin/python");
-    if fs::read_to_string(&installed).is_ok_and(|text| text == wanted) && python.exists() {
-        return Ok(python);
-    }
-    fs::create_dir_all(folder)?;
-    let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(&environment);
-    cargo::run_command(make).context(NO_PACKAGES)?;
-    let mut fetch = Command::new(&python);
-    fetch
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(["--require-hashes", "--requirement"])
-        .arg(&requirements);
-    cargo::run_command(fetch).context(NO_PACKAGES)?;
-    fs::write(installed, wanted)?;
-    Ok(python)
-}
-
-fn with_gateway(installed: &[(PathBuf, Suite)], folder: &Path, database_url: &str) -> Result<()> {
+fn with_gateway(suites: &[Suite], folder: &Path, database_url: &str) -> Result<()> {
     let data = folder.join("data");
     if data.exists() {
         fs::remove_dir_all(&data)?;
@@ -131,14 +116,9 @@ fn with_gateway(installed: &[(PathBuf, Suite)], folder: &Path, database_url: &st
     ];
     let key = cargo::output_of(flowpilot(&config, &create))?;
 
-    let ran = installed.iter().try_for_each(|(python, suite)| {
-        let mut script = Command::new(python);
-        script
-            .arg(cargo::root().join(SCRIPTS).join(suite.script))
-            .env("FLOWPILOT_BASE_URL", &base_url)
-            .env("FLOWPILOT_API_KEY", key.trim());
-        cargo::run_command(script)
-    });
+    let ran = suites
+        .iter()
+        .try_for_each(|suite| suite.run(&base_url, key.trim()));
     gateway.stop()?;
     ran?;
     heading("books of the gateway and of the provider");

@@ -5,6 +5,7 @@ Each test asks a model of every provider.
 """
 
 import asyncio
+import json
 import os
 import unittest
 
@@ -103,10 +104,10 @@ class Messages(unittest.TestCase):
             answer = self.messages.create(
                 model=model,
                 max_tokens=99,
-                messages=ask("anthropic structured"),
+                messages=ask("anthropic structured [[json=city]]"),
                 output_config={"format": {"type": "json_schema", "schema": SCHEMA}},
             )
-            self.assertTrue(answer.content[0].text)
+            self.assertTrue(json.loads(answer.content[0].text)["city"])
 
     def test_tokens_are_counted(self):
         for model in MODELS:

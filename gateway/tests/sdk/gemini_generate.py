@@ -5,6 +5,7 @@ Each test asks a model of every provider, under the version of the API that the 
 """
 
 import asyncio
+import json
 import os
 import unittest
 
@@ -92,9 +93,9 @@ class Generate(unittest.TestCase):
             for name in ["response_schema", "response_json_schema"]:
                 config = {"response_mime_type": "application/json", name: SCHEMA}
                 answer = self.models.generate_content(
-                    model=model, contents=f"gemini structured {name}", config=config
+                    model=model, contents=f"gemini structured {name} [[json=city]]", config=config
                 )
-                self.assertTrue(answer.text)
+                self.assertTrue(json.loads(answer.text)["city"])
 
     def test_texts_become_vectors(self):
         for model in ["models/gemini/gemini-embedding-001", "models/mock/text-embedding-3-small"]:

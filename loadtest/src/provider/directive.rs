@@ -60,6 +60,8 @@ pub struct Directives {
     pub tools: Vec<String>,
     /// `[[finish=length|content_filter|stop]]`.
     pub finish: Option<Finish>,
+    /// `[[json=NAME]]`: the text is a JSON object with one text of this name.
+    pub json: Option<String>,
     /// `[[mark=TEXT]]`: written beside the call in the books, so that it can be found there.
     pub mark: Option<String>,
 }
@@ -98,6 +100,7 @@ impl Directives {
                 self.tools = value.split(',').map(str::trim).map(str::to_owned).collect();
             }
             "finish" => self.finish = Some(finish(value)?),
+            "json" => self.json = Some(json_name(value)?),
             "mark" => self.mark = Some(mark(value)?),
             _ => {}
         }
@@ -143,6 +146,12 @@ fn mark(value: &str) -> anyhow::Result<String> {
     Ok(value.to_owned())
 }
 
+fn json_name(value: &str) -> anyhow::Result<String> {
+    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    ensure!(plain && !value.is_empty(), "a name of letters and digits");
+    Ok(value.to_owned())
+}
+
 fn finish(value: &str) -> anyhow::Result<Finish> {
     Ok(match value {
         "stop" => Finish::Stop,
@@ -178,6 +187,7 @@ mod tests {
             "[[status=200]]",
             "[[events=0]]",
             "[[usage=some]]",
+            "[[json=a\"b]]",
         ] {
             assert!(Directives::default().read(text).is_err(), "{text}");
         }

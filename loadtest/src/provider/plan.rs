@@ -70,6 +70,8 @@ pub struct Plan {
     pub events: u64,
     /// How many choices.
     pub choices: u64,
+    /// The name in a JSON object that the text is put into.
+    json: Option<String>,
     /// Tools to call instead of text.
     pub tools: Vec<String>,
     /// Why every choice ends.
@@ -134,6 +136,7 @@ impl Prompt {
             words: written.max(events),
             events,
             choices: self.choices,
+            json: directives.json.clone(),
             finish: self.finish(cut_short, &tools),
             tools,
             tokens: self.tokens(reasoning, visible),
@@ -190,11 +193,17 @@ impl Plan {
         let start = event * self.words / self.events.max(1);
         let end = (event + 1) * self.words / self.events.max(1);
         let mut piece = String::with_capacity(24);
+        if let (Some(name), 0) = (&self.json, event) {
+            let _ = write!(piece, r#"{{"{name}":""#);
+        }
         for word in start..end {
             if word > 0 {
                 piece.push(' ');
             }
             self.word(choice, word, &mut piece);
+        }
+        if self.json.is_some() && event + 1 == self.events {
+            piece.push_str(r#""}"#);
         }
         piece
     }
@@ -288,6 +297,13 @@ mod tests {
         assert_eq!((plan.events, plan.tokens), (34, expected));
         assert!((0..34).all(|event| !plan.piece(0, event).is_empty()));
         assert_eq!(plan.generated(34, 34), 12);
+    }
+
+    #[test]
+    fn a_text_is_put_into_an_object_when_one_is_asked_for() {
+        let text = plan("[[json=city]] [[events=3]]").text(0);
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(object["city"].as_str().is_some_and(|city| !city.is_empty()));
     }
 
     #[test]
