@@ -342,6 +342,12 @@ async fn repricing_books_the_difference_once_and_an_invoiced_month_stays() {
     let unchanged = "SELECT count(*) FROM usage_events WHERE event_type = 'ai_request' AND corrects_id IS NOT NULL";
     assert_eq!(books.count(unchanged).await, 0);
     books.assert_balanced().await;
+    // All five have the tag, and so have their corrections, which are no requests.
+    let tagged = "SELECT sum(cost_usd) FROM metering.tag_rollup WHERE tag_key = 'team'";
+    let all = "SELECT sum(cost_usd) FROM usage_events";
+    assert_eq!(books.decimal(tagged).await, books.decimal(all).await);
+    let requests = "SELECT sum(events)::bigint FROM metering.tag_rollup WHERE tag_key = 'team'";
+    assert_eq!(books.count(requests).await, 5);
 
     // Back again: each event has a second correction, and costs what it did.
     let right = put(&books.node, setting("1.25", Some(at(month)))).unwrap();
