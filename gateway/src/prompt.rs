@@ -152,7 +152,8 @@ impl Prompt {
 
     /// Whether the provider speaks the client's dialect, so that bytes can pass through.
     pub(crate) fn is_pass_through(&self, provider: &dyn Provider) -> bool {
-        self.call.dialect == provider.dialect()
+        // No provider is asked in the form of items yet (decision 0049).
+        self.call.dialect == provider.dialect() && self.call.endpoint != Endpoint::Responses
     }
 
     /// Whether the client is shown what the model thought, in the dialects where it has to ask for that.

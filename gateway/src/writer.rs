@@ -13,7 +13,7 @@ use crate::provider::Pass;
 use crate::route::Transport;
 use crate::upstream::Piece;
 use crate::wire::gemini::stream::Framing;
-use crate::wire::openai::{chunk, completion, embeddings, legacy};
+use crate::wire::openai::{chunk, completion, embeddings, legacy, responses};
 use crate::wire::{anthropic, client, gemini};
 
 /// Writes one stream.
@@ -25,6 +25,8 @@ pub(crate) enum Writer {
     Openai(chunk::Encoder),
     /// Translates them into OpenAI's older chunks.
     Completions(legacy::Encoder),
+    /// Translates them into the events of OpenAI's responses.
+    Responses(Box<responses::stream::Encoder>),
     /// Translates them into Anthropic's events.
     Anthropic(anthropic::stream::Encoder),
     /// Translates them into Gemini's responses.
@@ -67,6 +69,10 @@ impl Writer {
                 let include_usage = wants_usage(delivery);
                 Self::Completions(legacy::Encoder::new(id, prompt.at, model, include_usage))
             }
+            Dialect::Openai if prompt.call.endpoint == Endpoint::Responses => {
+                let frame = responses::answer::Frame::new(id, prompt.at, &prompt.call);
+                Self::Responses(Box::new(responses::stream::Encoder::new(frame)))
+            }
             Dialect::Openai => Self::Openai(chunk::Encoder::new(
                 id,
                 prompt.at,
@@ -93,6 +99,7 @@ impl Writer {
             Self::PassThrough(forwarder) => forwarder.write(piece, out),
             Self::Openai(encoder) => events.for_each(|event| encoder.write(event, out)),
             Self::Completions(encoder) => events.for_each(|event| encoder.write(event, out)),
+            Self::Responses(encoder) => events.for_each(|event| encoder.write(event, out)),
             Self::Anthropic(encoder) => events.for_each(|event| encoder.write(event, out)),
             Self::Gemini(encoder) => events.for_each(|event| encoder.write(event, out)),
         }
@@ -104,6 +111,7 @@ impl Writer {
             Self::PassThrough(forwarder) => forwarder.finish(),
             Self::Openai(encoder) => encoder.finish(),
             Self::Completions(encoder) => encoder.finish(),
+            Self::Responses(encoder) => encoder.finish(),
             Self::Anthropic(encoder) => encoder.finish(),
             Self::Gemini(encoder) => encoder.finish(),
         }
@@ -116,6 +124,7 @@ impl Writer {
             Self::Openai(_) | Self::Completions(_) => {
                 client::error_event(Dialect::Openai, error, request)
             }
+            Self::Responses(encoder) => encoder.fail(error),
             Self::Anthropic(_) => client::error_event(Dialect::Anthropic, error, request),
             Self::Gemini(encoder) => encoder.fail(error),
         }
@@ -178,6 +187,9 @@ pub(crate) fn whole(prompt: &Prompt, answer: &Answer) -> Bytes {
             gemini::embeddings::encode(answer, is_batch)
         }
         (Dialect::Openai, Endpoint::Completions) => legacy::encode(answer, &id, prompt.at),
+        (Dialect::Openai, Endpoint::Responses) => {
+            responses::answer::Frame::new(id, prompt.at, call).whole(answer)
+        }
         (Dialect::Openai, Endpoint::Chat) => completion::encode(answer, &id, prompt.at),
         (Dialect::Anthropic, _) => {
             anthropic::message::encode(answer, &id, prompt.shows_reasoning())
@@ -203,6 +215,7 @@ pub(crate) fn replayed(prompt: &Prompt, answer: &Answer) -> Bytes {
 fn answer_id(prompt: &Prompt) -> String {
     let prefix = match prompt.call.dialect {
         Dialect::Openai if prompt.call.endpoint == Endpoint::Completions => "cmpl-",
+        Dialect::Openai if prompt.call.endpoint == Endpoint::Responses => "resp_",
         Dialect::Openai => "chatcmpl-",
         Dialect::Anthropic => "msg_",
         Dialect::Gemini => "",

@@ -31,6 +31,8 @@ pub enum Endpoint {
     Completions,
     /// Texts turned into vectors.
     Embeddings,
+    /// A conversation that the model continues, as items: OpenAI's newer form.
+    Responses,
 }
 
 /// A decoded request, not yet rendered and not yet routed.
@@ -321,6 +323,7 @@ impl Endpoint {
             Self::Chat => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
         }
     }
 }

@@ -94,6 +94,7 @@ fn decode(route: &Route<'_>, received: &Received) -> Result<Call, Error> {
         },
         Route::Completions => openai::legacy::decode(body),
         Route::Embeddings => openai::embeddings::decode(body),
+        Route::Responses => openai::responses::request::decode(body),
         _ => openai::request::decode(body),
     }
 }

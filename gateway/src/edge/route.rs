@@ -18,6 +18,8 @@ pub(crate) enum Route<'a> {
     Completions,
     /// OpenAI's embeddings.
     Embeddings,
+    /// OpenAI's responses.
+    Responses,
     /// Anthropic's messages.
     Messages,
     /// The count of their tokens.
@@ -106,6 +108,7 @@ impl<'a> Route<'a> {
             "chat/completions" => Self::ChatCompletions,
             "completions" => Self::Completions,
             "embeddings" => Self::Embeddings,
+            "responses" => Self::Responses,
             "messages" => Self::Messages,
             "messages/count_tokens" => Self::CountMessageTokens,
             "models" => Self::Models,
@@ -159,7 +162,9 @@ impl<'a> Route<'a> {
     /// The dialect that is spoken there; where the path does not say it, the headers do.
     pub(crate) fn dialect(&self, path: &str, query: Option<&str>, headers: &HeaderMap) -> Dialect {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings => Dialect::Openai,
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => {
+                Dialect::Openai
+            }
             Self::Messages | Self::CountMessageTokens => Dialect::Anthropic,
             Self::Gemini { .. } => Dialect::Gemini,
             _ if path.starts_with("/v1/messages/") => Dialect::Anthropic,
@@ -177,6 +182,7 @@ impl<'a> Route<'a> {
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
             Self::Embeddings => "/v1/embeddings",
+            Self::Responses => "/v1/responses",
             Self::Messages => "/v1/messages",
             Self::CountMessageTokens => "/v1/messages/count_tokens",
             Self::Gemini { action, .. } => action.as_str(),

@@ -123,6 +123,7 @@ async fn dispatch(
             Route::ChatCompletions
             | Route::Completions
             | Route::Embeddings
+            | Route::Responses
             | Route::Messages
             | Route::Gemini { .. },
             &Method::POST,

@@ -63,7 +63,7 @@ impl Openai {
         match prompt.call.endpoint {
             Endpoint::Embeddings => "embeddings",
             Endpoint::Completions if prompt.is_pass_through(self) => "completions",
-            Endpoint::Completions | Endpoint::Chat => "chat/completions",
+            Endpoint::Completions | Endpoint::Chat | Endpoint::Responses => "chat/completions",
         }
     }
 
@@ -109,7 +109,9 @@ impl Openai {
             let ours = match prompt.call.endpoint {
                 // The older form never got the newer name.
                 Endpoint::Completions => "max_tokens",
-                Endpoint::Chat | Endpoint::Embeddings => self.token_limit_field,
+                Endpoint::Chat | Endpoint::Embeddings | Endpoint::Responses => {
+                    self.token_limit_field
+                }
             };
             fields.set(theirs.unwrap_or(ours), raw(&limit)?);
         }

@@ -11,4 +11,5 @@ pub(crate) mod legacy;
 pub(crate) mod message;
 pub(crate) mod models;
 pub(crate) mod request;
+pub(crate) mod responses;
 pub(crate) mod usage;

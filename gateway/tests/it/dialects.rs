@@ -6,7 +6,7 @@ use loadtest::oracle::price::Prices;
 use serde_json::{Value, json};
 
 use crate::harness::{ANTHROPIC, GEMINI, OPENAI, Scripted, Stack, Tokens, ask};
-use client::Client::{self, Anthropic, Gemini, GeminiArray, Openai};
+use client::Client::{self, Anthropic, Gemini, GeminiArray, Openai, Responses};
 use client::{CLIENTS, anthropic_events};
 
 pub(crate) mod client;
@@ -29,6 +29,7 @@ async fn every_dialect_reaches_every_provider_and_both_sides_book_the_same() {
                 assert_eq!(answer.reasoning, "", "{case}");
                 let finish = match client {
                     Openai => "stop",
+                    Responses => "completed",
                     Anthropic => "end_turn",
                     Gemini | GeminiArray => "STOP",
                 };
@@ -74,6 +75,7 @@ async fn a_tool_is_called_and_its_result_answered_whoever_asks_and_whoever_answe
                 assert!(first.calls[0].2["input"].is_string(), "{case}: {first:?}");
                 let finish = match client {
                     Openai => "tool_calls",
+                    Responses => "completed",
                     Anthropic => "tool_use",
                     Gemini | GeminiArray => "STOP",
                 };
@@ -209,7 +211,7 @@ async fn what_anthropic_rejects_is_told_in_the_dialect_of_whoever_asked() {
             .json();
         let word = match client {
             Anthropic => &unfit["error"]["type"],
-            Openai => &unfit["error"]["code"],
+            Openai | Responses => &unfit["error"]["code"],
             Gemini | GeminiArray => &unfit["error"]["status"],
         };
         let expected = if client == Gemini {
@@ -226,7 +228,7 @@ async fn a_stream_that_breaks_off_ends_with_the_error_of_its_dialect_and_not_wit
     let stack = Stack::start().await;
     let tenant = stack.tenant("mine").await;
     let mut attempts = 0;
-    for client in [Anthropic, Gemini, GeminiArray] {
+    for client in [Responses, Anthropic, Gemini, GeminiArray] {
         for model in MODELS {
             let case = format!("{client:?} {model}");
             let body = client.body(model, &format!("{case} [[events=9]] [[cut=5]]"), true);
@@ -238,6 +240,7 @@ async fn a_stream_that_breaks_off_ends_with_the_error_of_its_dialect_and_not_wit
             attempts += 1;
             let text = std::str::from_utf8(&answer.body).unwrap();
             let last: Value = match client {
+                Responses => json!({ "error": anthropic_events(text).pop().unwrap() }),
                 Anthropic => anthropic_events(text).pop().unwrap(),
                 GeminiArray => serde_json::from_str::<Vec<Value>>(text)
                     .unwrap()
@@ -250,6 +253,7 @@ async fn a_stream_that_breaks_off_ends_with_the_error_of_its_dialect_and_not_wit
             };
             assert!(last["error"]["message"].is_string(), "{case}: {last}");
             assert!(!text.contains("message_stop"), "{case}");
+            assert!(!text.contains("response.completed"), "{case}");
         }
     }
     for row in stack.ledger.booked(attempts).await {
@@ -398,4 +402,39 @@ async fn between_two_of_anthropics_dialect_nothing_gets_lost() {
     for row in stack.ledger.booked(2).await {
         assert_eq!((row.tokens.input, row.tokens.output), (3, 2));
     }
+}
+
+#[tokio::test]
+async fn a_response_cannot_be_kept_and_its_client_is_told_so_before_anything_is_booked() {
+    let stack = Stack::start().await;
+    let tenant = stack.tenant("mine").await;
+    for (name, value) in [
+        ("previous_response_id", json!("resp_1")),
+        ("store", json!(true)),
+        ("background", json!(true)),
+        ("tools", json!([{ "type": "web_search" }])),
+        (
+            "input",
+            json!([{ "type": "item_reference", "id": "msg_1" }]),
+        ),
+    ] {
+        let mut body = Responses.body(OPENAI, "x", false);
+        body[name] = value;
+        let answer = Responses
+            .send(&stack, &tenant.key, "/v1/responses", &body)
+            .await
+            .expect(400);
+        let error = &answer.json()["error"];
+        assert_eq!(error["type"], "invalid_request_error", "{name}");
+        assert!(
+            error["param"].as_str().unwrap().starts_with(name),
+            "{name}: {error}"
+        );
+    }
+    let kept = Responses
+        .send(&stack, &tenant.key, "/v1/responses/resp_1", &json!({}))
+        .await
+        .expect(501);
+    assert_eq!(kept.json()["error"]["code"], "not_supported");
+    assert!(stack.calls().is_empty());
 }

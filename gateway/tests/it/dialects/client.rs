@@ -11,15 +11,17 @@ use crate::harness::{Answer, Stack, Tenant, Tokens, ask};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
     Openai,
+    /// OpenAI's newer form.
+    Responses,
     Anthropic,
     Gemini,
     /// Gemini's streams without `alt=sse`.
     GeminiArray,
 }
 
-use Client::{Anthropic, Gemini, GeminiArray, Openai};
+use Client::{Anthropic, Gemini, GeminiArray, Openai, Responses};
 
-pub(crate) const CLIENTS: [Client; 4] = [Openai, Anthropic, Gemini, GeminiArray];
+pub(crate) const CLIENTS: [Client; 5] = [Openai, Responses, Anthropic, Gemini, GeminiArray];
 
 /// What a client understood of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,7 @@ impl Client {
     pub(crate) fn path(self, model: &str, streamed: bool) -> String {
         match (self, streamed) {
             (Openai, _) => "/v1/chat/completions".to_owned(),
+            (Responses, _) => "/v1/responses".to_owned(),
             (Anthropic, _) => "/v1/messages".to_owned(),
             (Gemini | GeminiArray, false) => format!("/v1beta/models/{model}:generateContent"),
             (Gemini, true) => format!("/v1/models/{model}:streamGenerateContent?alt=sse"),
@@ -52,6 +55,9 @@ impl Client {
                 }
                 body
             }
+            Responses => {
+                json!({ "model": model, "input": [{ "role": "user", "content": text }], "stream": streamed })
+            }
             Anthropic => json!({ "model": model, "max_tokens": 4096, "stream": streamed,
                 "messages": [{ "role": "user", "content": text }] }),
             Gemini | GeminiArray => {
@@ -67,6 +73,7 @@ impl Client {
             Openai => {
                 json!([{ "type": "function", "function": { "name": "weather", "parameters": schema } }])
             }
+            Responses => json!([{ "type": "function", "name": "weather", "parameters": schema }]),
             Anthropic => json!([{ "name": "weather", "input_schema": schema }]),
             Gemini | GeminiArray => {
                 json!([{ "functionDeclarations": [{ "name": "weather", "parametersJsonSchema": schema }] }])
@@ -84,6 +91,10 @@ impl Client {
                     { "id": id, "type": "function", "function": { "name": name, "arguments": arguments.to_string() } }] }),
                 json!({ "role": "tool", "tool_call_id": id, "content": "rain" }),
             ],
+            Responses => vec![
+                json!({ "type": "function_call", "call_id": id, "name": name, "arguments": arguments.to_string() }),
+                json!({ "type": "function_call_output", "call_id": id, "output": "rain" }),
+            ],
             Anthropic => vec![
                 json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": id, "name": name, "input": arguments }] }),
                 json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": id, "content": "rain" }] }),
@@ -93,10 +104,10 @@ impl Client {
                 json!({ "role": "user", "parts": [{ "functionResponse": { "name": name, "response": { "result": "rain" } } }] }),
             ],
         };
-        let list = if matches!(self, Gemini | GeminiArray) {
-            "contents"
-        } else {
-            "messages"
+        let list = match self {
+            Gemini | GeminiArray => "contents",
+            Responses => "input",
+            Openai | Anthropic => "messages",
         };
         body[list].as_array_mut().unwrap().extend(turns);
         body
@@ -105,7 +116,7 @@ impl Client {
     pub(crate) async fn send(self, stack: &Stack, key: &str, path: &str, body: &Value) -> Answer {
         let client = stack.gateway.client();
         let (header, other) = match self {
-            Openai => ("authorization", format!("Bearer {key}")),
+            Openai | Responses => ("authorization", format!("Bearer {key}")),
             Anthropic => ("x-api-key", key.to_owned()),
             Gemini | GeminiArray => ("x-goog-api-key", key.to_owned()),
         };
@@ -153,6 +164,14 @@ impl Client {
                 understood.finish = text(&choice["finish_reason"]);
                 understood.tokens = openai_tokens(&answer["usage"]);
             }
+            Responses => {
+                assert_eq!(answer["object"], "response");
+                for item in answer["output"].as_array().unwrap() {
+                    understood.take_item(item);
+                }
+                understood.finish = text(&answer["status"]);
+                understood.tokens = responses_tokens(&answer["usage"]);
+            }
             Anthropic => {
                 for block in answer["content"].as_array().unwrap() {
                     understood.take_block(block);
@@ -176,6 +195,18 @@ impl Client {
                     understood.take_chunk(chunk);
                 }
                 understood.tokens = openai_tokens(&usage["usage"]);
+            }
+            Responses => {
+                let events = anthropic_events(body);
+                let said: String = events
+                    .iter()
+                    .filter(|event| event["type"] == "response.output_text.delta")
+                    .map(|event| text(&event["delta"]))
+                    .collect();
+                let last = events.last().unwrap();
+                assert_eq!(last["type"], "response.completed");
+                understood = self.read(&last["response"]);
+                assert_eq!(understood.text, said);
             }
             Anthropic => {
                 for event in anthropic_events(body) {
@@ -237,6 +268,18 @@ impl Understood {
                 text(&block["id"]),
                 text(&block["name"]),
                 block["input"].clone(),
+            )),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn take_item(&mut self, item: &Value) {
+        match item["type"].as_str().unwrap() {
+            "message" => self.text.push_str(&text(&item["content"][0]["text"])),
+            "function_call" => self.calls.push((
+                text(&item["call_id"]),
+                text(&item["name"]),
+                serde_json::from_str(&text(&item["arguments"])).unwrap(),
             )),
             other => panic!("{other}"),
         }
@@ -316,6 +359,16 @@ fn openai_tokens(usage: &Value) -> Tokens {
         cache_read: count("/prompt_tokens_details/cached_tokens"),
         output: count("/completion_tokens"),
         reasoning: count("/completion_tokens_details/reasoning_tokens"),
+    }
+}
+
+fn responses_tokens(usage: &Value) -> Tokens {
+    let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    Tokens {
+        input: count("/input_tokens"),
+        cache_read: count("/input_tokens_details/cached_tokens"),
+        output: count("/output_tokens"),
+        reasoning: count("/output_tokens_details/reasoning_tokens"),
     }
 }
 
