@@ -148,6 +148,52 @@ class OtherForms(unittest.TestCase):
             self.assertEqual(len([c for c in chunks if c.choices and c.choices[0].text]), 3)
 
 
+class Responses(unittest.TestCase):
+    def setUp(self):
+        self.responses = client().responses
+
+    def test_a_whole_response_has_text_and_usage(self):
+        for model in MODELS:
+            answer = self.responses.create(
+                model=model, input="response [[thoughts=7]] [[cached=2]] [[tokens=9]]"
+            )
+            self.assertEqual((answer.status, answer.object), ("completed", "response"))
+            self.assertEqual(len(answer.output_text.split(" ")), 9)
+            usage = answer.usage
+            self.assertEqual(usage.output_tokens, 16)
+            self.assertEqual(usage.output_tokens_details.reasoning_tokens, 7)
+            self.assertEqual(usage.input_tokens_details.cached_tokens, 2)
+            self.assertEqual(usage.total_tokens, usage.input_tokens + 16)
+
+    def test_a_streamed_response_is_put_together(self):
+        for model in MODELS:
+            with self.responses.stream(model=model, input="streamed response [[events=5]]") as stream:
+                events = list(stream)
+                final = stream.get_final_response()
+            self.assertEqual([event.sequence_number for event in events], list(range(len(events))))
+            pieces = [e.delta for e in events if e.type == "response.output_text.delta"]
+            self.assertEqual(len(pieces), 5)
+            self.assertEqual("".join(pieces), final.output_text)
+
+    def test_a_function_is_called_and_its_result_answered(self):
+        tools = [{"type": "function", **WEATHER["function"]}]
+        for model in MODELS:
+            turns = ask("What is the weather, in items? [[tool=weather]]")
+            first = self.responses.create(model=model, input=turns, tools=tools)
+            (call,) = [item for item in first.output if item.type == "function_call"]
+            self.assertEqual(call.name, "weather")
+            self.assertIn("input", json.loads(call.arguments))
+            turns += first.output
+            turns.append({"type": "function_call_output", "call_id": call.call_id, "output": "rain"})
+            second = self.responses.create(model=model, input=turns, tools=tools)
+            self.assertTrue(second.output_text)
+
+    def test_a_response_that_was_not_kept_cannot_be_gone_on_from(self):
+        with self.assertRaises(openai.BadRequestError) as raised:
+            self.responses.create(model="default", input="x", previous_response_id="resp_1")
+        self.assertEqual(raised.exception.param, "previous_response_id")
+
+
 class Models(unittest.TestCase):
     def test_models_are_listed_and_found(self):
         names = [model.id for model in client().models.list()]
