@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{Datelike, Days, NaiveDate};
 use config::PriceList;
@@ -84,13 +84,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .all_groupings(Scope::Organization(organization))
         .await?;
     let all = asked.all_groupings(Scope::All).await?;
-    let slowest = |times: &BTreeMap<String, f64>| times.values().copied().fold(0.0, f64::max);
+    let slowest = |times: &BTreeMap<String, u128>| times.values().max().copied();
     let line = serde_json::json!({
         "events": summed,
         "organizations": organizations,
         "rollup_rows": rows,
-        "slowest_ms": { "organization": slowest(&one), "all": slowest(&all) },
-        "median_ms": { "organization": one, "all": all },
+        "slowest_us": { "organization": slowest(&one), "all": slowest(&all) },
+        "median_us": { "organization": one, "all": all },
         "load_average": fs_err::read_to_string("/proc/loadavg")?.split(' ').next(),
     });
     writeln!(std::io::stdout(), "{line}")?;
@@ -126,11 +126,11 @@ async fn sum(
 }
 
 impl Asked<'_> {
-    /// The median of each grouping of both sheets, in milliseconds.
+    /// The median of each grouping of both sheets, in microseconds.
     async fn all_groupings(
         self,
         scope: Scope,
-    ) -> Result<BTreeMap<String, f64>, Box<dyn std::error::Error>> {
+    ) -> Result<BTreeMap<String, u128>, Box<dyn std::error::Error>> {
         let mut times = BTreeMap::new();
         for words in GROUPINGS {
             let name = words.join("+");
@@ -148,7 +148,7 @@ impl Asked<'_> {
         self,
         scope: Scope,
         words: &[&str],
-    ) -> Result<f64, Box<dyn std::error::Error>> {
+    ) -> Result<u128, Box<dyn std::error::Error>> {
         let (from, until) = self.span;
         let mut filter = Filter::of(from, until);
         for word in words {
@@ -165,7 +165,7 @@ impl Asked<'_> {
             }
         }
         times.sort_unstable();
-        let median = times.get(ROUNDS / 2).copied().unwrap_or(Duration::MAX);
-        Ok(median.as_secs_f64() * 1e3)
+        let median = times.get(ROUNDS / 2).ok_or("not asked")?;
+        Ok(median.as_micros())
     }
 }
